@@ -1,0 +1,1 @@
+export { type AutocastOptions, autocast, isAutocastEnabled, setAutocast } from "./autocast.js";

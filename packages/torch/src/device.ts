@@ -1,0 +1,79 @@
+import { cudaProblem, native } from "./native.js";
+
+/** Where a tensor lives: the type of device, with a number where there are several. */
+export type Device =
+  | "cpu"
+  | "cuda"
+  | `cuda:${number}`
+  | "mps"
+  | `mps:${number}`
+  | "xpu"
+  | `xpu:${number}`
+  | "meta";
+
+/** Sets how many threads one operator may use on the CPU. */
+export function setNumThreads(count: number): void {
+  native.setNumThreads(count);
+}
+
+/** How many threads one operator may use on the CPU. */
+export function getNumThreads(): number {
+  return native.getNumThreads();
+}
+
+/** NVIDIA devices. */
+export const cuda = {
+  /** Whether a CUDA device can be used in this process. */
+  isAvailable: (): boolean => native.deviceCount("cuda") > 0,
+  /** How many CUDA devices can be used. */
+  deviceCount: (): number => native.deviceCount("cuda"),
+  /** Waits until all work queued on the device is done. */
+  synchronize: (device: Device = "cuda"): void => native.synchronize(device),
+  /** Why CUDA cannot be used although there is a driver, else null. */
+  problem: (): string | null => cudaProblem,
+};
+
+/** Apple's GPUs. */
+export const mps = {
+  /** Whether Apple's GPU can be used in this process. */
+  isAvailable: (): boolean => native.deviceCount("mps") > 0,
+  /** Waits until all work queued on the device is done. */
+  synchronize: (): void => native.synchronize("mps"),
+};
+
+/**
+ * Asks operators for implementations that give the same result every time, and for an error where there is none.
+ *
+ * @see https://pytorch.org/docs/stable/generated/torch.use_deterministic_algorithms.html
+ */
+export function useDeterministicAlgorithms(enabled: boolean, options: { warnOnly?: boolean } = {}): void {
+  native.setDeterministic(enabled, options.warnOnly ?? false);
+}
+
+/** Whether deterministic implementations were asked for. */
+export function areDeterministicAlgorithmsEnabled(): boolean {
+  return native.isDeterministic();
+}
+
+/** What libtorch is and what it can use here. */
+export interface BuildInfo {
+  torchVersion: string;
+  /** libtorch's own description of its configuration: compiler, BLAS, instruction sets. */
+  config: string;
+  parallelInfo: string;
+  numThreads: number;
+  numInteropThreads: number;
+  cudaAvailable: boolean;
+  cudaDeviceCount: number;
+  mpsAvailable: boolean;
+}
+
+/** What libtorch is and what it can use here. */
+export function buildInfo(): BuildInfo {
+  return {
+    ...native.buildInfo(),
+    cudaAvailable: cuda.isAvailable(),
+    cudaDeviceCount: cuda.deviceCount(),
+    mpsAvailable: mps.isAvailable(),
+  };
+}
