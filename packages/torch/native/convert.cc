@@ -353,6 +353,13 @@ ArgumentSlot makeSlot(const c10::Argument& argument) {
 }
 
 bool toIValue(Environment& environment, napi_value value, const ArgumentSlot& slot, bool lenient, c10::IValue& out) {
+  if (slot.kind == ArgumentKind::Tensor) {
+    // findTensor looks at the type itself: the common case asks for it once.
+    if (const at::Tensor* tensor = findTensor(environment, value)) {
+      out = *tensor;
+      return true;
+    }
+  }
   napi_valuetype type = typeOf(environment, value);
   if (type == napi_null) {
     if (!slot.optional) return false;
@@ -366,9 +373,7 @@ bool toIValue(Environment& environment, napi_value value, const ArgumentSlot& sl
   };
   switch (slot.kind) {
     case ArgumentKind::Tensor:
-      if (type != napi_external || !isTensor(environment, value)) return false;
-      out = unwrapTensor(environment, value, slot.jsName.c_str());
-      return true;
+      return false;
     case ArgumentKind::Int: {
       if (lenient && type == napi_external && isTensor(environment, value)) {
         const at::Tensor& tensor = unwrapTensor(environment, value, slot.jsName.c_str());
@@ -414,15 +419,17 @@ bool toIValue(Environment& environment, napi_value value, const ArgumentSlot& sl
       return true;
     case ArgumentKind::TensorList:
       return toList<at::Tensor>(environment, value, slot, out, [&](napi_value element) -> std::optional<at::Tensor> {
-        if (!isTensor(environment, element)) return std::nullopt;
-        return unwrapTensor(environment, element, slot.jsName.c_str());
+        const at::Tensor* tensor = findTensor(environment, element);
+        if (tensor == nullptr) return std::nullopt;
+        return *tensor;
       });
     case ArgumentKind::OptionalTensorList:
       return toList<std::optional<at::Tensor>>(
           environment, value, slot, out, [&](napi_value element) -> std::optional<std::optional<at::Tensor>> {
             if (isNullish(environment, element)) return std::optional<std::optional<at::Tensor>>(std::optional<at::Tensor>());
-            if (!isTensor(environment, element)) return std::nullopt;
-            return std::optional<at::Tensor>(unwrapTensor(environment, element, slot.jsName.c_str()));
+            const at::Tensor* tensor = findTensor(environment, element);
+            if (tensor == nullptr) return std::nullopt;
+            return std::optional<at::Tensor>(*tensor);
           });
     case ArgumentKind::IntList:
       return toList<int64_t>(environment, value, slot, out,

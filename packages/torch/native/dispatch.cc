@@ -2,6 +2,8 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <unordered_map>
 
 #include "convert.h"
@@ -62,8 +64,11 @@ const std::unordered_map<std::string, std::vector<std::string>>& registeredNames
   return table;
 }
 
+// Packets are only ever added: a call reads its own without a lock.
+constexpr size_t kMostPackets = 16384;
 std::mutex packetsMutex;
-std::vector<std::unique_ptr<Packet>> packets;
+std::array<std::atomic<Packet*>, kMostPackets> packets;
+size_t packetCount = 0;
 std::unordered_map<std::string, size_t> packetIndex;
 
 bool hasDimname(const c10::FunctionSchema& schema) {
@@ -107,10 +112,10 @@ size_t findPacket(const std::string& name) {
   }
   std::stable_sort(packet->overloads.begin(), packet->overloads.end(),
                    [](const Overload& a, const Overload& b) { return rank(a) < rank(b); });
-  packets.push_back(std::move(packet));
-  size_t index = packets.size() - 1;
-  packetIndex.emplace(name, index);
-  return index;
+  if (packetCount == kMostPackets) throw std::runtime_error("too many operators");
+  packets[packetCount].store(packet.release(), std::memory_order_release);
+  packetIndex.emplace(name, packetCount);
+  return packetCount++;
 }
 
 // The arguments of one call: those by position, then names and values of the others.
@@ -262,43 +267,47 @@ const Overload& resolve(Environment& environment, const Packet& packet, const Gi
   noForm(environment, packet, given);
 }
 
-// Tensors that are neither null nor defined cannot come from JavaScript, but the C++ code of some operators relies on sizes
-// that fit into memory: refuse what no machine can hold before an integer overflows.
-void callBoxed(Environment& environment, const Overload& overload, std::vector<c10::IValue>& stack) {
-  if (overload.writes) {
-    overload.handle.callBoxed(&stack);
-    return;
-  }
+// Whether the error in flight says that an allocation failed.
+bool isOutOfMemory() {
   try {
-    std::vector<c10::IValue> first = stack;
-    overload.handle.callBoxed(&first);
-    stack.swap(first);
+    throw;
   } catch (const c10::OutOfMemoryError&) {
-    collectAll(environment);
-    overload.handle.callBoxed(&stack);
+    return true;
   } catch (const std::bad_alloc&) {
-    collectAll(environment);
-    overload.handle.callBoxed(&stack);
+    return true;
   } catch (const c10::Error& error) {
-    // The CPU allocator reports a failed allocation by a plain error.
-    if (std::string_view(error.what_without_backtrace()).find("can't allocate memory") == std::string_view::npos) throw;
-    collectAll(environment);
-    overload.handle.callBoxed(&stack);
+    // The CPU allocator reports it by a plain error.
+    return std::string_view(error.what_without_backtrace()).find("can't allocate memory") != std::string_view::npos;
+  } catch (...) {
+    return false;
   }
+}
+
+// Calls the operator; after a failed allocation once more, with all garbage collected, unless it may have written something.
+const Overload& run(Environment& environment, const Packet& packet, const Given& given, std::vector<c10::IValue>& stack) {
+  const Overload& overload = resolve(environment, packet, given, stack);
+  try {
+    overload.handle.callBoxed(&stack);
+    return overload;
+  } catch (...) {
+    if (overload.writes || !isOutOfMemory()) throw;
+  }
+  collectAll(environment);
+  resolve(environment, packet, given, stack);
+  overload.handle.callBoxed(&stack);
+  return overload;
 }
 
 // call(operator, positionalCount, ...positional, name, value, ...): the result, or undefined where the operator gives back
 // only what it has written to.
 napi_value call(Environment& environment, const Arguments& arguments) {
   collectUnderPressure(environment);
-  double index = toDouble(environment, arguments[0], "the operator");
+  int64_t index = toInt(environment, arguments[0], "the operator");
   size_t positional = static_cast<size_t>(toInt(environment, arguments[1], "the number of arguments"));
-  const Packet* packet = nullptr;
-  {
-    std::lock_guard<std::mutex> lock(packetsMutex);
-    if (!(index >= 0 && index < static_cast<double>(packets.size()))) throw ArgumentError("there is no such operator");
-    packet = packets[static_cast<size_t>(index)].get();
-  }
+  const Packet* packet = index >= 0 && index < static_cast<int64_t>(kMostPackets)
+                             ? packets[static_cast<size_t>(index)].load(std::memory_order_acquire)
+                             : nullptr;
+  if (packet == nullptr) throw ArgumentError("there is no such operator");
   if (positional + 2 > arguments.count || (arguments.count - positional) % 2 != 0) {
     throw ArgumentError("the arguments of the call are not in the form that is expected");
   }
@@ -309,8 +318,7 @@ napi_value call(Environment& environment, const Arguments& arguments) {
   }
   std::vector<c10::IValue> stack;
   stack.reserve(8);
-  const Overload& overload = resolve(environment, *packet, given, stack);
-  callBoxed(environment, overload, stack);
+  const Overload& overload = run(environment, *packet, given, stack);
   if (overload.returnsArgument || stack.empty()) return nullptr;
   if (stack.size() == 1) return fromIValue(environment, stack[0]);
   napi_value array = nullptr;

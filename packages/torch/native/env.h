@@ -91,8 +91,8 @@ void whileServing(Environment& environment, bool helper, const std::function<voi
 // The arguments of one call from JavaScript.
 struct Arguments {
   static constexpr size_t kMost = 80;
-  napi_value values[kMost];
-  size_t count = kMost;
+  const napi_value* values;
+  size_t count;
   napi_value operator[](size_t i) const { return i < count ? values[i] : nullptr; }
 };
 
@@ -107,10 +107,16 @@ napi_value guarded(napi_env env, napi_callback_info info) noexcept {
   Environment* environment = nullptr;
   try {
     environment = &Environment::current();
-    Arguments arguments;
-    napi_get_cb_info(env, info, &arguments.count, arguments.values, nullptr, nullptr);
-    if (arguments.count > Arguments::kMost) throw ArgumentError("too many arguments: at most 80 are allowed");
-    return F(*environment, arguments);
+    // Most calls have few arguments, and Node-API fills all places that it is given.
+    constexpr size_t kFew = 8;
+    napi_value few[kFew];
+    size_t count = kFew;
+    napi_get_cb_info(env, info, &count, few, nullptr, nullptr);
+    if (count <= kFew) return F(*environment, {few, count});
+    if (count > Arguments::kMost) throw ArgumentError("too many arguments: at most 80 are allowed");
+    napi_value many[Arguments::kMost];
+    napi_get_cb_info(env, info, &count, many, nullptr, nullptr);
+    return F(*environment, {many, count});
   } catch (...) {
     if (environment != nullptr) {
       throwCurrent(*environment);

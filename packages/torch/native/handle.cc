@@ -164,12 +164,14 @@ napi_value wrapGenerator(Environment& environment, const at::Generator& generato
   return external(environment, handle);
 }
 
-bool isTensor(Environment& environment, napi_value value) {
+const at::Tensor* findTensor(Environment& environment, napi_value value) {
   Handle* handle = find(environment, value);
-  if (handle == nullptr) return false;
+  if (handle == nullptr) return nullptr;
   if (handle->kind == HandleKind::Disposed) throw DisposedError(kDisposed);
-  return handle->kind == HandleKind::Tensor;
+  return handle->kind == HandleKind::Tensor ? &handle->tensor : nullptr;
 }
+
+bool isTensor(Environment& environment, napi_value value) { return findTensor(environment, value) != nullptr; }
 
 bool isGenerator(Environment& environment, napi_value value) {
   Handle* handle = find(environment, value);

@@ -16,6 +16,9 @@ enum class HandleKind : uint32_t { Free = 0, Disposed, Tensor, Generator };
 napi_value wrapTensor(Environment& environment, const at::Tensor& tensor);
 napi_value wrapGenerator(Environment& environment, const at::Generator& generator);
 
+// The tensor of a handle, null for anything else. A disposed one throws DisposedError.
+const at::Tensor* findTensor(Environment& environment, napi_value value);
+
 // Whether the value is a live tensor (generator) handle. A disposed one throws DisposedError.
 bool isTensor(Environment& environment, napi_value value);
 bool isGenerator(Environment& environment, napi_value value);

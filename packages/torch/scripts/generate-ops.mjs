@@ -21,7 +21,7 @@ function listPath() {
 const handMadeMethods = new Set(
   (
     "to size stride numel item dim backward is_contiguous storage_offset requires_grad_ retain_grad set_data is_leaf output_nr " +
-    "is_same_size rename rename_ align_to align_as refine_names numpy_T matrix_H bool"
+    "is_same_size rename rename_ align_to align_as refine_names numpy_T matrix_H mT mH bool"
   ).split(" "),
 );
 const handMadeFunctions = new Set(["full", "size", "stride", "numel", "to", "item", "dim", "from_file", "is_same_size", "scalar_tensor"]);

@@ -652,10 +652,6 @@ export interface TensorMethods {
   moveaxis(options: { source: readonly number[]; destination: readonly number[] }): Tensor;
   moveaxis(source: number | bigint, destination: number | bigint): Tensor;
   moveaxis(options: { source: number | bigint; destination: number | bigint }): Tensor;
-  /** `mT(Tensor(a) self) -> Tensor(a)` */
-  mT(): Tensor;
-  /** `mH(Tensor(a) self) -> Tensor(a)` */
-  mH(): Tensor;
   /** `adjoint(Tensor(a) self) -> Tensor(a)` */
   adjoint(): Tensor;
   /** `is_pinned(Tensor self, Device? device=None) -> bool` */
@@ -6519,8 +6515,6 @@ export const methodTable: readonly (readonly [string, string, (readonly string[]
   ["permute", "aten::permute"],
   ["movedim", "aten::movedim"],
   ["moveaxis", "aten::moveaxis"],
-  ["mT", "aten::mT"],
-  ["mH", "aten::mH"],
   ["adjoint", "aten::adjoint"],
   ["isPinned", "aten::is_pinned"],
   ["pinMemory", "aten::pin_memory"],
