@@ -1,7 +1,6 @@
 // Backward passes, hooks, autograd functions written in JavaScript, and the modes that change what is recorded.
 #include <ATen/autocast_mode.h>
 #include <c10/core/InferenceMode.h>
-#include <torch/csrc/autograd/anomaly_mode.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/csrc/autograd/function.h>
@@ -10,9 +9,12 @@
 #include <torch/csrc/autograd/saved_variable.h>
 #include <torch/csrc/autograd/variable.h>
 
+#include <limits>
 #include <map>
+#include <unordered_set>
 
 #include "convert.h"
+#include "exchange.h"
 
 namespace levin {
 
@@ -26,11 +28,20 @@ const at::Tensor& self(Environment& environment, const Arguments& arguments) {
   return unwrapTensor(environment, arguments[0], "the receiver");
 }
 
-// On accelerators the engine calls hooks from threads of its own: there, the JavaScript thread has to serve them.
-bool alwaysHelper = false;
+// Where an accelerator is in use, the engine calls hooks from threads of its own: the JavaScript thread has to serve them.
+std::atomic<bool> alwaysHelper = false;
 bool needsHelper(const std::vector<at::Tensor>& roots) {
   if (alwaysHelper) return true;
-  return std::any_of(roots.begin(), roots.end(), [](const at::Tensor& root) { return !root.device().is_cpu(); });
+  if (std::any_of(roots.begin(), roots.end(), [](const at::Tensor& root) { return !root.device().is_cpu(); })) return true;
+  // Behind a root on the CPU there may be parts of the graph on the accelerator.
+  std::optional<at::DeviceType> accelerator = at::getAccelerator();
+  return accelerator && at::globalContext().getAcceleratorHooksInterface(*accelerator).hasPrimaryContext(0);
+}
+
+void requireFunction(Environment& environment, napi_value value, const char* what) {
+  napi_valuetype type = napi_undefined;
+  if (value != nullptr) check(environment, napi_typeof(environment.env, value, &type));
+  if (type != napi_function) throw ArgumentError(std::string(what) + " must be a function, got " + describe(environment, value));
 }
 
 variable_list gradientsOf(Environment& environment, napi_value value, const char* what) {
@@ -45,6 +56,26 @@ variable_list gradientsOf(Environment& environment, napi_value value, const char
   return list;
 }
 
+// Further than libtorch, which would add up a gradient that is too large.
+void checkGradients(const variable_list& roots, const variable_list& gradients, const char* what) {
+  if (gradients.empty()) return;
+  if (gradients.size() != roots.size()) {
+    throw ArgumentError(std::string(what) + ": one gradient for each of the " + std::to_string(roots.size()) +
+                        " tensors is required, got " + std::to_string(gradients.size()));
+  }
+  for (size_t i = 0; i < roots.size(); ++i) {
+    const at::Tensor& gradient = gradients[i];
+    if (!gradient.defined() || roots[i].is_nested() || gradient.is_nested()) continue;
+    if (!gradient.sizes().equals(roots[i].sizes())) {
+      throw ArgumentError(std::string(what) + ": gradient " + std::to_string(i) + " must have the shape of its tensor, " +
+                          shapeText(roots[i].sizes()) + ", got " + shapeText(gradient.sizes()));
+    }
+    if (gradient.is_complex() != roots[i].is_complex()) {
+      throw ArgumentError(std::string(what) + ": gradient " + std::to_string(i) + " and its tensor must both be complex or both be real");
+    }
+  }
+}
+
 std::optional<bool> optionalBool(Environment& environment, napi_value value, const char* what) {
   if (isNullish(environment, value)) return std::nullopt;
   return toBool(environment, value, what);
@@ -55,6 +86,7 @@ napi_value backward(Environment& environment, const Arguments& arguments) {
   collectUnderPressure(environment);
   variable_list tensors = unwrapTensors(environment, arguments[0], "backward: tensors");
   variable_list gradients = gradientsOf(environment, arguments[1], "backward: gradient");
+  checkGradients(tensors, gradients, "backward");
   std::optional<bool> retain = optionalBool(environment, arguments[2], "backward: retainGraph");
   bool create = toBool(environment, arguments[3], "backward: createGraph");
   variable_list inputs;
@@ -71,6 +103,7 @@ napi_value gradients(Environment& environment, const Arguments& arguments) {
   variable_list outputs = unwrapTensors(environment, arguments[0], "grad: outputs");
   variable_list inputs = unwrapTensors(environment, arguments[1], "grad: inputs");
   variable_list gradOutputs = gradientsOf(environment, arguments[2], "grad: gradOutputs");
+  checkGradients(outputs, gradOutputs, "grad");
   std::optional<bool> retain = optionalBool(environment, arguments[3], "grad: retainGraph");
   bool create = toBool(environment, arguments[4], "grad: createGraph");
   bool unused = toBool(environment, arguments[5], "grad: allowUnused");
@@ -116,7 +149,7 @@ napi_value version(Environment& environment, const Arguments& arguments) {
 }
 
 napi_value grad(Environment& environment, const Arguments& arguments) {
-  return wrapTensor(environment, self(environment, arguments).grad());
+  return wrapTensor(environment, self(environment, arguments).grad(), Accounting::None);
 }
 
 napi_value setGrad(Environment& environment, const Arguments& arguments) {
@@ -132,6 +165,25 @@ napi_value setGrad(Environment& environment, const Arguments& arguments) {
     }
   }
   tensor.mutable_grad() = gradient;
+  return nullptr;
+}
+
+// gradDtype(handle): the type that the tensor's gradient must have, null for any.
+napi_value gradDtype(Environment& environment, const Arguments& arguments) {
+  std::optional<at::ScalarType> dtype = self(environment, arguments).grad_dtype();
+  return dtype ? toJs(environment, std::string(dtypeName(*dtype))) : wrapTensor(environment, at::Tensor());
+}
+
+napi_value setGradDtype(Environment& environment, const Arguments& arguments) {
+  const at::Tensor& tensor = self(environment, arguments);
+  std::optional<at::ScalarType> dtype;
+  if (!isNullish(environment, arguments[1])) dtype = toDType(environment, arguments[1], "gradDtype");
+  if (!tensor.is_leaf()) throw ArgumentError("gradDtype can only be set for leaf tensors");
+  if (dtype && tensor.grad().defined() && tensor.grad().scalar_type() != *dtype) {
+    throw ArgumentError(std::string("gradDtype: the tensor has a gradient of type ") + dtypeName(tensor.grad().scalar_type()) +
+                        " already; set grad to null first");
+  }
+  tensor.set_grad_dtype(dtype);
   return nullptr;
 }
 
@@ -178,22 +230,19 @@ napi_value setData(Environment& environment, const Arguments& arguments) {
 
 // ---------------------------------------------------------------- hooks
 
-napi_value applyHook(Environment& environment, const JsReference& hook, const at::Tensor& gradient) {
-  return callFunction(environment, hook.value(), {wrapTensor(environment, gradient)});
-}
-
 // addHook(handle, function): the number by which removeHook() knows it.
 napi_value addHook(Environment& environment, const Arguments& arguments) {
   const at::Tensor& tensor = self(environment, arguments);
   if (!tensor.requires_grad()) {
     throw ArgumentError("registerHook: the tensor does not require gradients, so no gradient will be computed for it");
   }
+  requireFunction(environment, arguments[1], "registerHook: hook");
   auto hook = std::make_shared<JsReference>(environment, arguments[1]);
   unsigned position = tensor.register_hook([hook](const at::Tensor& gradient) -> at::Tensor {
     at::Tensor result;
     Environment& owner = hook->environment();
     onJsThread(owner, [&] {
-      napi_value value = applyHook(owner, *hook, gradient);
+      napi_value value = callFunction(owner, hook->value(), {wrapTensor(owner, gradient)});
       result = unwrapOptionalTensor(owner, value, "the result of a gradient hook");
     });
     return result;
@@ -202,27 +251,45 @@ napi_value addHook(Environment& environment, const Arguments& arguments) {
 }
 
 napi_value removeHook(Environment& environment, const Arguments& arguments) {
-  self(environment, arguments).remove_hook(static_cast<unsigned>(toInt(environment, arguments[1], "the hook")));
+  int64_t position = toInt(environment, arguments[1], "the hook");
+  if (position < 0 || position > std::numeric_limits<int>::max()) throw ArgumentError("there is no such hook");
+  self(environment, arguments).remove_hook(static_cast<unsigned>(position));
   return nullptr;
 }
+
+struct AccumulateHook {
+  AccumulateHook(Environment& environment, napi_value function, napi_value owner)
+      : function(environment, function), owner(environment, owner, JsReference::Kind::Weak) {}
+  JsReference function;
+  JsReference owner;  // the object for the tensor on which the hook was registered
+};
 
 struct AccumulateHooks : torch::autograd::PostAccumulateGradHook {
   void operator()(const at::Tensor& tensor) override {
     auto current = hooks;  // a hook may remove itself
-    for (const auto& [id, hook] : current) {
-      Environment& owner = hook->environment();
-      onJsThread(owner, [&, reference = hook] { applyHook(owner, *reference, tensor); });
+    for (const auto& entry : current) {
+      const AccumulateHook& hook = *entry.second;
+      Environment& environment = hook.function.environment();
+      onJsThread(environment, [&] {
+        napi_value object = hook.owner.value();
+        if (object == nullptr) check(environment, napi_get_undefined(environment.env, &object));
+        callFunction(environment, hook.function.value(), {wrapTensor(environment, tensor), object});
+      });
     }
   }
-  std::map<int64_t, std::shared_ptr<JsReference>> hooks;
+  std::map<int64_t, std::shared_ptr<AccumulateHook>> hooks;
   int64_t next = 0;
 };
 
+// addAccumulateHook(handle, function, owner): the number by which removeAccumulateHook() knows it. The function gets a handle
+// and, while it is alive, the owner, which must be an object.
 napi_value addAccumulateHook(Environment& environment, const Arguments& arguments) {
   const at::Tensor& tensor = self(environment, arguments);
   if (!tensor.requires_grad() || !tensor.is_leaf()) {
     throw ArgumentError("registerPostAccumulateGradHook: only leaf tensors that require gradients accumulate them");
   }
+  requireFunction(environment, arguments[1], "registerPostAccumulateGradHook: hook");
+  auto hook = std::make_shared<AccumulateHook>(environment, arguments[1], arguments[2]);
   auto& slot = torch::autograd::impl::post_acc_grad_hooks(tensor);
   auto* hooks = dynamic_cast<AccumulateHooks*>(slot.get());
   if (hooks == nullptr) {
@@ -230,7 +297,7 @@ napi_value addAccumulateHook(Environment& environment, const Arguments& argument
     hooks = static_cast<AccumulateHooks*>(torch::autograd::impl::post_acc_grad_hooks(tensor).get());
   }
   int64_t id = hooks->next++;
-  hooks->hooks.emplace(id, std::make_shared<JsReference>(environment, arguments[1]));
+  hooks->hooks.emplace(id, std::move(hook));
   return toJs(environment, id);
 }
 
@@ -243,27 +310,30 @@ napi_value removeAccumulateHook(Environment& environment, const Arguments& argum
 
 // ---------------------------------------------------------------- autograd functions in JavaScript
 
-// A node of the graph whose backward is a JavaScript function (gradients, savedTensors) => (handle | null)[].
+// A node of the graph whose backward is a JavaScript function (gradients, savedTensors | null) => (handle | null)[]; the saved
+// tensors are null once an earlier pass has freed them.
 struct FunctionNode : Node {
   std::shared_ptr<JsReference> function;
   std::string label;
   std::vector<torch::autograd::SavedVariable> saved;
   std::vector<torch::autograd::VariableInfo> outputs;
   bool materialize = true;
-  bool released = false;
+  bool freed = false;
 
   std::string name() const override { return label; }
 
   void release_variables() override {
+    freed = freed || !saved.empty();
     saved.clear();
-    released = true;
   }
 
-  NodePointer shared() {
-    if constexpr (std::is_same_v<NodePointer, std::shared_ptr<Node>>) {
+  // A template, so that only the branch for this libtorch is compiled.
+  template <typename Pointer = NodePointer>
+  Pointer shared() {
+    if constexpr (std::is_same_v<Pointer, std::shared_ptr<Node>>) {
       return sharedFromThis();
     } else {
-      return NodePointer::reclaim_copy(this);
+      return Pointer::reclaim_copy(this);
     }
   }
 
@@ -273,11 +343,6 @@ struct FunctionNode : Node {
   }
 
   variable_list apply(variable_list&& gradients) override {
-    if (released) {
-      throw ArgumentError(label +
-                          ": trying to go backward through the graph a second time, after its saved tensors were freed; "
-                          "give retainGraph: true to the first backward()");
-    }
     if (materialize) {
       at::OptionalDeviceGuard guard;
       for (size_t i = 0; i < gradients.size(); ++i) {
@@ -289,29 +354,53 @@ struct FunctionNode : Node {
     variable_list result;
     Environment& owner = function->environment();
     onJsThread(owner, [&] {
-      napi_value value = callFunction(owner, function->value(), {toJs(owner, gradients), toJs(owner, tensors)});
-      uint32_t length = arrayLength(owner, value, "the result of backward");
-      if (length != num_outputs()) {
-        throw ArgumentError(label + ": backward must return one gradient for each of the " + std::to_string(num_outputs()) +
-                            " tensors given to forward, got " + std::to_string(length));
-      }
+      napi_value kept = freed ? wrapTensor(owner, at::Tensor()) : toJs(owner, tensors);
+      napi_value value = callFunction(owner, function->value(), {toJs(owner, gradients), kept});
       result = gradientsOf(owner, value, "a gradient returned by backward");
     });
+    if (result.size() != num_outputs()) {
+      throw ArgumentError(label + ": backward must return one gradient for each of the " + std::to_string(num_outputs()) +
+                          " tensors given to forward, got " + std::to_string(result.size()));
+    }
     return result;
   }
 };
 
 template <typename T>
-auto makeNode() {
+std::conditional_t<std::is_same_v<NodePointer, std::shared_ptr<Node>>, std::shared_ptr<T>, c10::intrusive_ptr<T>> makeNode() {
   if constexpr (std::is_same_v<NodePointer, std::shared_ptr<Node>>) {
-    return std::make_shared<T>();
+    return std::shared_ptr<T>(new T(), [](T* node) { deleteNode(node); });  // takes long graphs apart without recursion
   } else {
     return c10::make_intrusive<T>();
   }
 }
 
-bool contains(const std::vector<at::Tensor>& tensors, const at::Tensor& tensor) {
-  return std::any_of(tensors.begin(), tensors.end(), [&](const at::Tensor& other) { return other.is_same(tensor); });
+std::unordered_set<at::TensorImpl*> implementations(const variable_list& tensors) {
+  std::unordered_set<at::TensorImpl*> set;
+  for (const at::Tensor& tensor : tensors) set.insert(tensor.unsafeGetTensorImpl());
+  return set;
+}
+
+// The outputs of a function with their place in the graph, as PyTorch's own functions in Python get it.
+template <typename Pointer>
+std::vector<std::optional<at::Tensor>> wrapOutputs(const variable_list& inputs, const variable_list& constant,
+                                                   const variable_list& dirty, const variable_list& outputs,
+                                                   const Pointer& node) {
+  std::vector<std::optional<at::Tensor>> raw(outputs.begin(), outputs.end());
+  using torch::autograd::_wrap_outputs;
+  torch::autograd::_jvp_fn_t forwardMode = [](variable_list, variable_list) -> variable_list {
+    throw ArgumentError("forward-mode derivatives are not available for functions written in TypeScript");
+  };
+  torch::autograd::_view_as_self_fn_t viewAsSelf = [](const at::Tensor& tensor) { return tensor.view_as(tensor); };
+  const auto fixed = implementations(constant);
+  const auto changed = implementations(dirty);
+  NodePointer attached;
+  // libtorch 2.15 also says which node was attached.
+  if constexpr (requires { _wrap_outputs(inputs, fixed, changed, raw, node, forwardMode, fixed, viewAsSelf, false, attached); }) {
+    return _wrap_outputs(inputs, fixed, changed, raw, node, forwardMode, {}, viewAsSelf, false, attached);
+  } else {
+    return _wrap_outputs(inputs, fixed, changed, raw, node, forwardMode, {}, viewAsSelf, false);
+  }
 }
 
 // attachFunction(name, inputs, outputs, backward, saved, nonDifferentiable, dirty, materialize): handles of the outputs,
@@ -320,43 +409,39 @@ napi_value attachFunction(Environment& environment, const Arguments& arguments) 
   std::string name = toString(environment, arguments[0], "Function: name");
   variable_list inputs = unwrapTensors(environment, arguments[1], "Function: inputs");
   variable_list outputs = unwrapTensors(environment, arguments[2], "Function: outputs");
+  requireFunction(environment, arguments[3], "Function: backward");
   variable_list saved = gradientsOf(environment, arguments[4], "saveForBackward: tensors");
   variable_list constant = unwrapTensors(environment, arguments[5], "markNonDifferentiable: tensors");
   variable_list dirty = unwrapTensors(environment, arguments[6], "markDirty: tensors");
   bool materialize = toBool(environment, arguments[7], "setMaterializeGrads: value");
-  if (!(at::GradMode::is_enabled() && torch::autograd::any_variable_requires_grad(inputs))) return toJs(environment, outputs);
 
-  auto node = makeNode<FunctionNode>();
-  node->label = name + "Backward";
-  node->function = std::make_shared<JsReference>(environment, arguments[3]);
-  node->materialize = materialize;
-  node->set_next_edges(torch::autograd::collect_next_edges(inputs));
-  variable_list results;
-  for (const at::Tensor& output : outputs) {
-    at::Tensor result = output;
-    bool differentiable = torch::autograd::isDifferentiableType(output.scalar_type()) && !contains(constant, output);
-    if (contains(dirty, output)) {
-      if (output.is_leaf() && output.requires_grad()) {
-        throw ArgumentError(name + ": a leaf tensor that requires gradients was changed in place");
-      }
-      node->outputs.emplace_back(result);
-      torch::autograd::impl::rebase_history(result, {node, node->add_input_metadata(result)});
-    } else {
-      // An input that is passed through becomes a tensor of its own.
-      if (contains(inputs, output)) result = output.detach();
-      node->outputs.emplace_back(result);
-      if (differentiable) {
-        torch::autograd::set_history(result, node);
-      } else {
-        node->add_input_metadata(Node::undefined_input());
-      }
+  for (const at::Tensor& tensor : dirty) {
+    auto isSame = [&](const at::Tensor& other) { return other.is_same(tensor); };
+    if (std::none_of(inputs.begin(), inputs.end(), isSame)) {
+      throw ArgumentError(name + ": markDirty takes tensors that forward was given");
     }
-    results.push_back(result);
+    torch::autograd::impl::bump_version(tensor);
   }
-  for (const at::Tensor& tensor : saved) {
-    auto position = std::find_if(outputs.begin(), outputs.end(), [&](const at::Tensor& o) { return o.is_same(tensor); });
-    bool isOutput = position != outputs.end() && !contains(inputs, tensor);
-    node->saved.emplace_back(tensor, isOutput);
+  auto node = makeNode<FunctionNode>();
+  bool recorded = at::GradMode::is_enabled() && torch::autograd::any_variable_requires_grad(inputs);
+  if (recorded) {
+    node->label = name + "Backward";
+    node->function = std::make_shared<JsReference>(environment, arguments[3]);
+    node->materialize = materialize;
+    node->set_next_edges(torch::autograd::collect_next_edges(inputs));
+    node->clear_input_metadata();
+  }
+  variable_list results;
+  for (std::optional<at::Tensor>& result :
+       wrapOutputs(inputs, constant, dirty, outputs, recorded ? node : decltype(node)())) {
+    if (recorded) node->outputs.emplace_back(*result);
+    results.push_back(std::move(*result));
+  }
+  if (recorded) {
+    for (const at::Tensor& tensor : saved) {
+      bool isOutput = tensor.defined() && tensor.grad_fn().get() == node.get();
+      node->saved.emplace_back(tensor, isOutput);
+    }
   }
   return toJs(environment, results);
 }
@@ -393,19 +478,9 @@ napi_value isInferenceMode(Environment& environment, const Arguments&) {
   return toJs(environment, c10::InferenceMode::is_enabled());
 }
 
-napi_value setDetectAnomaly(Environment& environment, const Arguments& arguments) {
-  torch::autograd::AnomalyMode::set_enabled(toBool(environment, arguments[0], "setDetectAnomaly: enabled"),
-                                            toBool(environment, arguments[1], "setDetectAnomaly: checkNan"));
-  return nullptr;
-}
-
-napi_value isDetectAnomaly(Environment& environment, const Arguments&) {
-  return toJs(environment, torch::autograd::AnomalyMode::is_enabled());
-}
-
 // autocastState(device): [enabled, dtype, cacheEnabled]
 napi_value autocastState(Environment& environment, const Arguments& arguments) {
-  at::DeviceType type = toDevice(environment, arguments[0], "autocast: device").type();
+  at::DeviceType type = toDeviceType(environment, arguments[0], "autocast: device");
   napi_value array = nullptr;
   check(environment, napi_create_array_with_length(environment.env, 3, &array));
   check(environment, napi_set_element(environment.env, array, 0, toJs(environment, at::autocast::is_autocast_enabled(type))));
@@ -417,7 +492,7 @@ napi_value autocastState(Environment& environment, const Arguments& arguments) {
 
 // setAutocast(device, enabled, dtype, cacheEnabled, nesting): nesting +1 on entering, -1 on leaving (the outermost clears the cache).
 napi_value setAutocast(Environment& environment, const Arguments& arguments) {
-  at::DeviceType type = toDevice(environment, arguments[0], "autocast: device").type();
+  at::DeviceType type = toDeviceType(environment, arguments[0], "autocast: device");
   bool enabled = toBool(environment, arguments[1], "autocast: enabled");
   at::ScalarType dtype = toDType(environment, arguments[2], "autocast: dtype");
   bool cache = toBool(environment, arguments[3], "autocast: cacheEnabled");
@@ -451,6 +526,8 @@ std::vector<Export> autogradExports() {
           {"version", guarded<version>},
           {"grad", guarded<grad>},
           {"setGrad", guarded<setGrad>},
+          {"gradDtype", guarded<gradDtype>},
+          {"setGradDtype", guarded<setGradDtype>},
           {"grads", guarded<grads>},
           {"zeroGrad", guarded<zeroGrad>},
           {"data", guarded<data>},
@@ -465,8 +542,6 @@ std::vector<Export> autogradExports() {
           {"enterInferenceMode", guarded<enterInferenceMode>},
           {"leaveInferenceMode", guarded<leaveInferenceMode>},
           {"isInferenceMode", guarded<isInferenceMode>},
-          {"setDetectAnomaly", guarded<setDetectAnomaly>},
-          {"isDetectAnomaly", guarded<isDetectAnomaly>},
           {"autocastState", guarded<autocastState>},
           {"setAutocast", guarded<setAutocast>},
           {"serveHooksFromHelperThread", guarded<serveHooksFromHelperThread>}};

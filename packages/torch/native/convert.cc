@@ -1,11 +1,13 @@
 #include "convert.h"
 
+#include <ATen/ScalarOps.h>
 #include <ATen/core/List.h>
 #include <ATen/core/jit_type.h>
-#include <c10/util/irange.h>
+#include <c10/core/impl/DeviceGuardImplInterface.h>
 
 #include <cmath>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace levin {
 
@@ -306,12 +308,38 @@ bool toList(Environment& environment, napi_value value, const ArgumentSlot& slot
   return true;
 }
 
+// Whether the text begins like the name of a device. The names of other things, such as types, come here whenever a form of
+// an operator is tried that takes a device, and the exception by which libtorch refuses them costs more than most operators.
+bool namesDevice(const std::string& text) {
+  static const auto types = [] {
+    std::unordered_set<std::string> names;
+    for (int i = 0; i < c10::COMPILE_TIME_MAX_DEVICE_TYPES; ++i) {
+      names.insert(c10::DeviceTypeName(static_cast<c10::DeviceType>(i), true));
+    }
+    return names;
+  }();
+  return types.count(text.substr(0, text.find(':'))) != 0;
+}
+
 std::optional<at::Device> parseDevice(const std::string& text) {
+  if (!namesDevice(text)) return std::nullopt;
+  std::optional<at::Device> device;
   try {
-    return at::Device(text);
-  } catch (const c10::Error&) {
+    device = at::Device(text);
+  } catch (const std::exception&) {
     return std::nullopt;
   }
+  if (device->is_cpu() || device->is_meta()) return device;
+  // Said here rather than by whichever operator comes to need it first.
+  int64_t count = c10::impl::hasDeviceGuardImpl(device->type()) ? c10::impl::getDeviceGuardImpl(device->type())->deviceCount() : 0;
+  if (count == 0) {
+    throw ArgumentError("the device \"" + text + "\" cannot be used here: libtorch finds no " +
+                        c10::DeviceTypeName(device->type(), false) + " device; `npx levin doctor` tells what was found");
+  }
+  if (device->index() >= count) {
+    throw ArgumentError("the device \"" + text + "\" does not exist: there are " + std::to_string(count) + ", numbered from 0");
+  }
+  return device;
 }
 
 std::optional<int64_t> layoutOf(const std::string& text) {
@@ -372,8 +400,15 @@ bool toIValue(Environment& environment, napi_value value, const ArgumentSlot& sl
     return true;
   };
   switch (slot.kind) {
-    case ArgumentKind::Tensor:
-      return false;
+    case ArgumentKind::Tensor: {
+      if (!slot.takesNumbers || type == napi_external) return false;
+      std::optional<at::Scalar> number = scalarOf(environment, value, false);
+      if (!number) return false;
+      at::Tensor tensor = c10::scalar_to_tensor(*number);
+      tensor.unsafeGetTensorImpl()->set_wrapped_number(true);  // as a number it does not decide the type of the result
+      out = std::move(tensor);
+      return true;
+    }
     case ArgumentKind::Int: {
       if (lenient && type == napi_external && isTensor(environment, value)) {
         const at::Tensor& tensor = unwrapTensor(environment, value, slot.jsName.c_str());
@@ -492,6 +527,12 @@ napi_value fromIValue(Environment& environment, const c10::IValue& value) {
   throw std::runtime_error("the operator gave a value of type " + value.tagKind() + ", which has no form in JavaScript");
 }
 
+std::string shapeText(at::IntArrayRef sizes) {
+  std::string text = "[";
+  for (size_t d = 0; d < sizes.size(); ++d) text += (d > 0 ? ", " : "") + std::to_string(sizes[d]);
+  return text + "]";
+}
+
 std::string describe(Environment& environment, napi_value value) {
   switch (typeOf(environment, value)) {
     case napi_undefined: return "undefined";
@@ -518,10 +559,8 @@ std::string describe(Environment& environment, napi_value value) {
       if (!isTensor(environment, value)) return "a foreign object";
       const at::Tensor& tensor = unwrapTensor(environment, value, "");
       std::string text = "Tensor(";
-      if (tensor.layout() == at::kStrided) {
-        text += "[";
-        for (int64_t d = 0; d < tensor.dim(); ++d) text += (d > 0 ? ", " : "") + std::to_string(tensor.size(d));
-        text += "], ";
+      if (tensor.layout() == at::kStrided && !tensor.is_nested()) {
+        text += shapeText(tensor.sizes()) + ", ";
       }
       return text + dtypeName(tensor.scalar_type()) + ")";
     }
@@ -614,6 +653,14 @@ at::Device toDevice(Environment& environment, napi_value value, const char* what
   return *device;
 }
 
+at::DeviceType toDeviceType(Environment& environment, napi_value value, const char* what) {
+  try {
+    if (typeOf(environment, value) == napi_string) return at::Device(stringOf(environment, value)).type();
+  } catch (const c10::Error&) {
+  }
+  wrong(environment, value, what, "a type of device such as \"cpu\", \"cuda\" or \"mps\"");
+}
+
 const char* dtypeName(at::ScalarType dtype) {
   for (const auto& [name, type] : dtypes()) {
     if (type == dtype) return name;
@@ -633,6 +680,16 @@ napi_value toJs(Environment& environment, int64_t value) {
     check(environment, napi_create_int64(environment.env, value, &result));
   } else {
     check(environment, napi_create_bigint_int64(environment.env, value, &result));
+  }
+  return result;
+}
+
+napi_value toJs(Environment& environment, uint64_t value) {
+  napi_value result = nullptr;
+  if (static_cast<double>(value) <= kSafeInteger) {
+    check(environment, napi_create_double(environment.env, static_cast<double>(value), &result));
+  } else {
+    check(environment, napi_create_bigint_uint64(environment.env, value, &result));
   }
   return result;
 }

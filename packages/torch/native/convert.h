@@ -24,6 +24,7 @@ struct ArgumentSlot {
   bool optional = false;
   bool keywordOnly = false;
   bool written = false;                // the operator writes into it
+  bool takesNumbers = false;           // a number given for this tensor stands for one without dimensions
   std::optional<int32_t> fixedLength;  // of a list that one number may stand for
   std::optional<c10::IValue> defaultValue;
 };
@@ -37,6 +38,8 @@ napi_value fromIValue(Environment& environment, const c10::IValue& value);
 // A short description of a JavaScript value for error messages.
 std::string describe(Environment& environment, napi_value value);
 
+std::string shapeText(at::IntArrayRef sizes);
+
 bool isNullish(Environment& environment, napi_value value);
 bool isUndefined(Environment& environment, napi_value value);
 uint32_t arrayLength(Environment& environment, napi_value value, const char* what);
@@ -47,12 +50,14 @@ bool toBool(Environment& environment, napi_value value, const char* what);
 std::string toString(Environment& environment, napi_value value, const char* what);
 std::vector<int64_t> toInts(Environment& environment, napi_value value, const char* what);
 at::ScalarType toDType(Environment& environment, napi_value value, const char* what);
-at::Device toDevice(Environment& environment, napi_value value, const char* what);
+at::Device toDevice(Environment& environment, napi_value value, const char* what);  // one that can be used here
+at::DeviceType toDeviceType(Environment& environment, napi_value value, const char* what);
 
 const char* dtypeName(at::ScalarType dtype);
 
 napi_value toJs(Environment& environment, bool value);
 napi_value toJs(Environment& environment, int64_t value);  // bigint where a number would not be exact
+napi_value toJs(Environment& environment, uint64_t value);  // the same
 napi_value toJs(Environment& environment, double value);
 napi_value toJs(Environment& environment, const std::string& value);
 napi_value toJs(Environment& environment, at::IntArrayRef values);

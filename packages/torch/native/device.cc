@@ -30,17 +30,15 @@ const c10::impl::DeviceGuardImplInterface* guardOf(at::DeviceType type) {
 
 // deviceCount(type): how many devices of a type ("cuda", "mps", ...) can be used.
 napi_value deviceCount(Environment& environment, const Arguments& arguments) {
-  at::Device device = toDevice(environment, arguments[0], "deviceCount: device");
-  const auto* guard = guardOf(device.type());
+  const auto* guard = guardOf(toDeviceType(environment, arguments[0], "deviceCount: device"));
   return toJs(environment, static_cast<int64_t>(guard == nullptr ? 0 : guard->deviceCount()));
 }
 
 // synchronize(device): waits until all work queued on the device is done.
 napi_value synchronize(Environment& environment, const Arguments& arguments) {
   at::Device device = toDevice(environment, arguments[0], "synchronize: device");
-  if (device.is_cpu()) return nullptr;
+  if (device.is_cpu() || device.is_meta()) return nullptr;
   const auto* guard = guardOf(device.type());
-  if (guard == nullptr) throw ArgumentError("synchronize: there is no " + device.str() + " device");
   guard->synchronizeDevice(device.has_index() ? device.index() : guard->getDevice().index());
   return nullptr;
 }

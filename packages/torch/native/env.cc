@@ -1,21 +1,21 @@
-#include "env.h"
+#include "convert.h"
 
-#include <c10/core/CPUAllocator.h>
 #include <c10/util/Exception.h>
+#include <c10/util/env.h>
 
-#include <condition_variable>
-#include <deque>
-#include <future>
+#include <unordered_set>
 
-#include <ATen/ThreadLocalState.h>
+#include "exchange.h"
+#include "handle.h"
 
 namespace levin {
 
 namespace {
 
-thread_local std::shared_ptr<Environment> currentEnvironment;
+std::mutex aliveMutex;
+std::unordered_set<int64_t> aliveEnvironments;
+int64_t environmentCount = 0;
 
-// Calls that a thread of the autograd engine wants made on the JavaScript thread.
 napi_value makeString(napi_env env, const std::string& text) {
   napi_value value = nullptr;
   napi_create_string_utf8(env, text.data(), text.size(), &value);
@@ -46,19 +46,10 @@ void throwAs(Environment& environment, napi_ref constructor, const std::string& 
 
 }  // namespace
 
-struct CallQueue {
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::deque<std::packaged_task<void()>> tasks;
-  bool finished = false;
-};
+Environment::Environment(napi_env env)
+    : env(env), thread(std::this_thread::get_id()), exchange(std::make_unique<Exchange>()) {}
 
-Environment& Environment::current() {
-  if (!currentEnvironment || currentEnvironment->closed) {
-    throw std::runtime_error("the native addon was not loaded in this thread");
-  }
-  return *currentEnvironment;
-}
+Environment::~Environment() { returnHandles(*this); }
 
 void Environment::deleteDropped() {
   std::vector<napi_ref> references;
@@ -69,9 +60,16 @@ void Environment::deleteDropped() {
   for (napi_ref reference : references) napi_delete_reference(env, reference);
 }
 
-JsReference::JsReference(Environment& environment, napi_value value) : environment_(environment.shared_from_this()) {
+HandleScope::HandleScope(Environment& environment) : env_(environment.env) {
+  check(environment, napi_open_handle_scope(env_, &scope_));
+}
+
+HandleScope::~HandleScope() { napi_close_handle_scope(env_, scope_); }
+
+JsReference::JsReference(Environment& environment, napi_value value, Kind kind)
+    : environment_(environment.shared_from_this()) {
   environment.deleteDropped();
-  check(environment, napi_create_reference(environment.env, value, 1, &reference_));
+  check(environment, napi_create_reference(environment.env, value, kind == Kind::Strong ? 1 : 0, &reference_));
 }
 
 JsReference::~JsReference() {
@@ -110,97 +108,45 @@ napi_value callFunction(Environment& environment, napi_value function, const std
   return result;
 }
 
-void onJsThread(Environment& environment, const std::function<void()>& task) {
-  auto scoped = [&environment, &task] {
-    if (environment.closed) throw std::runtime_error("the JavaScript thread of this hook has ended");
-    napi_handle_scope scope = nullptr;
-    check(environment, napi_open_handle_scope(environment.env, &scope));
-    try {
-      task();
-    } catch (...) {
-      napi_close_handle_scope(environment.env, scope);
-      throw;
-    }
-    napi_close_handle_scope(environment.env, scope);
-  };
-  if (std::this_thread::get_id() == environment.thread) {
-    scoped();
-    return;
-  }
-  CallQueue* queue = environment.queue;
-  if (queue == nullptr) {
-    throw std::runtime_error("a hook written in JavaScript was called from a thread that no backward pass is serving");
-  }
-  std::packaged_task<void()> packaged(scoped);
-  std::future<void> done = packaged.get_future();
-  {
-    std::lock_guard<std::mutex> lock(queue->mutex);
-    queue->tasks.push_back(std::move(packaged));
-  }
-  queue->changed.notify_one();
-  done.get();
+namespace {
+
+void throwAs(Environment& environment, const c10::Error& error, const char* kind) noexcept {
+  // To name the functions on the stack takes milliseconds: only where PyTorch's own switch asks for it.
+  static const bool wanted = c10::utils::check_env("TORCH_SHOW_CPP_STACKTRACES") == true;
+  throwAs(environment, environment.operatorError, error.what_without_backtrace(), kind, wanted ? error.what() : "");
 }
 
-void whileServing(Environment& environment, bool helper, const std::function<void()>& work) {
-  if (!helper || environment.queue != nullptr) {
-    work();
-    return;
-  }
-  CallQueue queue;
-  environment.queue = &queue;
-  std::exception_ptr failure;
-  at::ThreadLocalState state;
-  std::thread thread([&] {
-    try {
-      at::ThreadLocalStateGuard guard(state);
-      work();
-    } catch (...) {
-      failure = std::current_exception();
-    }
-    std::lock_guard<std::mutex> lock(queue.mutex);
-    queue.finished = true;
-    queue.changed.notify_one();
-  });
-  std::unique_lock<std::mutex> lock(queue.mutex);
-  while (true) {
-    queue.changed.wait(lock, [&] { return queue.finished || !queue.tasks.empty(); });
-    if (queue.tasks.empty()) break;
-    std::packaged_task<void()> task = std::move(queue.tasks.front());
-    queue.tasks.pop_front();
-    lock.unlock();
-    task();
-    lock.lock();
-  }
-  lock.unlock();
-  thread.join();
-  environment.queue = nullptr;
-  if (failure) std::rethrow_exception(failure);
-}
+}  // namespace
 
 void throwCurrent(Environment& environment) noexcept {
   try {
     try {
       throw;
     } catch (const JsException& exception) {
-      napi_throw(environment.env, exception.thrown->value());
+      if (&exception.thrown->environment() == &environment) {
+        napi_throw(environment.env, exception.thrown->value());
+      } else {
+        // The value belongs to another JavaScript thread, which shares this graph.
+        throwAs(environment, environment.operatorError, "a hook of another thread threw an exception", "RuntimeError", "");
+      }
     } catch (const ArgumentError& error) {
       throwAs(environment, environment.argumentError, error.what(), "ArgumentError", "");
     } catch (const DisposedError& error) {
       throwAs(environment, environment.disposedError, error.what(), "DisposedError", "");
     } catch (const c10::OutOfMemoryError& error) {
-      throwAs(environment, environment.operatorError, error.what_without_backtrace(), "OutOfMemoryError", error.what());
+      throwAs(environment, error, "OutOfMemoryError");
     } catch (const c10::IndexError& error) {
-      throwAs(environment, environment.operatorError, error.what_without_backtrace(), "IndexError", error.what());
+      throwAs(environment, error, "IndexError");
     } catch (const c10::ValueError& error) {
-      throwAs(environment, environment.operatorError, error.what_without_backtrace(), "ValueError", error.what());
+      throwAs(environment, error, "ValueError");
     } catch (const c10::TypeError& error) {
-      throwAs(environment, environment.operatorError, error.what_without_backtrace(), "TypeError", error.what());
+      throwAs(environment, error, "TypeError");
     } catch (const c10::NotImplementedError& error) {
-      throwAs(environment, environment.operatorError, error.what_without_backtrace(), "NotImplementedError", error.what());
+      throwAs(environment, error, "NotImplementedError");
     } catch (const c10::LinAlgError& error) {
-      throwAs(environment, environment.operatorError, error.what_without_backtrace(), "LinAlgError", error.what());
+      throwAs(environment, error, "LinAlgError");
     } catch (const c10::Error& error) {
-      throwAs(environment, environment.operatorError, error.what_without_backtrace(), "RuntimeError", error.what());
+      throwAs(environment, error, "RuntimeError");
     } catch (const std::bad_alloc&) {
       throwAs(environment, environment.operatorError, "out of memory", "OutOfMemoryError", "");
     } catch (const std::exception& error) {
@@ -229,11 +175,21 @@ napi_value initialize(Environment& environment, const Arguments& arguments) {
   return nullptr;
 }
 
+// threadId(): the number of this thread among those that loaded the addon, from 1.
+napi_value threadId(Environment& environment, const Arguments&) { return toJs(environment, environment.id); }
+
+// isThreadAlive(id): whether the thread of that number still runs. Unlike Node's events it needs no turn of the event loop.
+napi_value isThreadAlive(Environment& environment, const Arguments& arguments) {
+  int64_t id = toInt(environment, arguments[0], "isThreadAlive: id");
+  std::lock_guard<std::mutex> lock(aliveMutex);
+  return toJs(environment, aliveEnvironments.count(id) != 0);
+}
+
 void addExports(Environment& environment, napi_value exports, const std::vector<Export>& list) {
   for (const Export& entry : list) {
     napi_value function = nullptr;
     check(environment,
-          napi_create_function(environment.env, entry.name, NAPI_AUTO_LENGTH, entry.callback, nullptr, &function));
+          napi_create_function(environment.env, entry.name, NAPI_AUTO_LENGTH, entry.callback, &environment, &function));
     check(environment, napi_set_named_property(environment.env, exports, entry.name, function));
   }
 }
@@ -244,23 +200,37 @@ void addExports(Environment& environment, napi_value exports, const std::vector<
 
 NAPI_MODULE_INIT() {
   using namespace levin;
-  auto environment = std::make_shared<Environment>();
-  environment->env = env;
-  environment->thread = std::this_thread::get_id();
-  currentEnvironment = environment;
+  // The functions of the addon hold plain pointers: nothing calls them once the thread has ended.
+  static thread_local std::vector<std::shared_ptr<Environment>> environments;
+  auto environment = std::make_shared<Environment>(env);
+  environments.push_back(environment);
+  {
+    std::lock_guard<std::mutex> lock(aliveMutex);
+    environment->id = ++environmentCount;
+    aliveEnvironments.insert(environment->id);
+  }
   napi_add_env_cleanup_hook(
       env,
-      [](void*) {
-        if (!currentEnvironment) return;
-        currentEnvironment->deleteDropped();
-        std::lock_guard<std::mutex> lock(currentEnvironment->mutex);
-        currentEnvironment->closed = true;
+      [](void* data) {
+        auto* ending = static_cast<Environment*>(data);
+        ending->deleteDropped();
+        {
+          std::lock_guard<std::mutex> lock(ending->mutex);
+          ending->closed = true;
+        }
+        std::lock_guard<std::mutex> lock(aliveMutex);
+        aliveEnvironments.erase(ending->id);
       },
-      nullptr);
+      environment.get());
   try {
-    addExports(*environment, exports, {{"initialize", guarded<initialize>}});
+    startRandom(*environment);
+    addExports(*environment, exports, {{"initialize", guarded<initialize>},
+                                       {"threadId", guarded<threadId>},
+                                       {"isThreadAlive", guarded<isThreadAlive>}});
     for (const auto& list : {dispatchExports(), tensorExports(), autogradExports(), randomExports(), deviceExports(),
-                             memoryExports()}) {
+                             memoryExports(), observeExports(), addressExports(), settingsExports(),
+                             savedHooksExports(), transformExports(), acceleratorExports(), anomalyExports(),
+                             profilerExports()}) {
       addExports(*environment, exports, list);
     }
   } catch (...) {

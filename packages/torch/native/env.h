@@ -11,8 +11,9 @@
 #include <node_api.h>
 
 #include <ATen/ATen.h>
+#include <ATen/core/ivalue.h>
 
-#include <functional>
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
@@ -33,15 +34,18 @@ struct DisposedError : std::runtime_error {
 };
 
 struct Environment;
-struct CallQueue;
+struct Exchange;
+struct Handle;
 
 // A reference to a JavaScript value that may be dropped from any thread and inside the garbage collector.
 class JsReference {
  public:
-  JsReference(Environment& environment, napi_value value);
+  enum class Kind { Strong, Weak };
+  JsReference(Environment& environment, napi_value value, Kind kind = Kind::Strong);
   ~JsReference();
   JsReference(const JsReference&) = delete;
   JsReference& operator=(const JsReference&) = delete;
+  // On the environment's thread. Null where a weak one's value was collected.
   napi_value value() const;
   Environment& environment() const;
 
@@ -57,36 +61,61 @@ struct JsException : std::exception {
   std::shared_ptr<JsReference> thrown;
 };
 
-// One per JavaScript thread that loaded the addon.
+// What the handles of one environment hold, and how often that made it collect garbage.
+struct HandleCounts {
+  int64_t bytes = 0;
+  int64_t handles = 0;
+  int64_t made = 0;              // since the last collection
+  int64_t bytesBefore = 0;       // `bytes` after the last collection
+  int64_t bytesBeforeMajor = 0;  // `bytes` after the last collection of everything
+  int64_t minor = 0, major = 0;
+  bool collecting = false;
+  bool paused = false;
+};
+
+// One for each time that a JavaScript thread loads the addon.
 struct Environment : std::enable_shared_from_this<Environment> {
-  napi_env env = nullptr;
-  std::thread::id thread;
+  Environment(napi_env env);
+  ~Environment();
+
+  const napi_env env;
+  const std::thread::id thread;
   napi_ref argumentError = nullptr;
   napi_ref operatorError = nullptr;
   napi_ref disposedError = nullptr;
   napi_ref collectGarbage = nullptr;  // (kind: "minor" | "major") => void
-  CallQueue* queue = nullptr;         // set while a backward pass runs on a helper thread
-  bool closed = false;
+  int64_t id = 0;                            // counted from 1 as threads load the addon
+  const std::unique_ptr<Exchange> exchange;  // calls from threads of the autograd engine
+  std::atomic<bool> closed = false;          // the thread has ended, or is about to
+
+  HandleCounts counts;
+  Handle* freeHandles = nullptr;  // a list
+  std::vector<c10::IValue> spareStack;  // memory for the arguments of the next call
 
   std::mutex mutex;
   std::vector<napi_ref> dropped;  // references to delete at the next call
 
   void deleteDropped();
-  // The environment of the current thread; throws where the addon was not loaded.
-  static Environment& current();
+};
+
+// Values made while it lives can be collected once it is gone.
+class HandleScope {
+ public:
+  explicit HandleScope(Environment& environment);
+  ~HandleScope();
+  HandleScope(const HandleScope&) = delete;
+  HandleScope& operator=(const HandleScope&) = delete;
+
+ private:
+  napi_env env_;
+  napi_handle_scope scope_ = nullptr;
 };
 
 // Turns a failed Node-API status into a C++ exception.
 void check(Environment& environment, napi_status status);
 
-// Calls a JavaScript function; its exception becomes a JsException. From another thread, the call is made by the thread that owns it.
+// Calls a JavaScript function on its own thread; its exception becomes a JsException.
 napi_value callFunction(Environment& environment, napi_value function, const std::vector<napi_value>& arguments);
-
-// Runs `task` on the environment's JavaScript thread: directly when already there, through the queue otherwise.
-void onJsThread(Environment& environment, const std::function<void()>& task);
-
-// Runs `work` while serving calls to JavaScript that other threads ask for. With `helper` false it simply runs it.
-void whileServing(Environment& environment, bool helper, const std::function<void()>& work);
 
 // The arguments of one call from JavaScript.
 struct Arguments {
@@ -104,25 +133,21 @@ void throwCurrent(Environment& environment) noexcept;
 // What Node-API calls for `F`: nothing that is thrown inside leaves it but as a JavaScript error.
 template <Function F>
 napi_value guarded(napi_env env, napi_callback_info info) noexcept {
-  Environment* environment = nullptr;
+  // Most calls have few arguments, and Node-API fills all places that it is given.
+  constexpr size_t kFew = 8;
+  napi_value few[kFew];
+  size_t count = kFew;
+  void* data = nullptr;
+  napi_get_cb_info(env, info, &count, few, nullptr, &data);
+  Environment& environment = *static_cast<Environment*>(data);
   try {
-    environment = &Environment::current();
-    // Most calls have few arguments, and Node-API fills all places that it is given.
-    constexpr size_t kFew = 8;
-    napi_value few[kFew];
-    size_t count = kFew;
-    napi_get_cb_info(env, info, &count, few, nullptr, nullptr);
-    if (count <= kFew) return F(*environment, {few, count});
+    if (count <= kFew) return F(environment, {few, count});
     if (count > Arguments::kMost) throw ArgumentError("too many arguments: at most 80 are allowed");
     napi_value many[Arguments::kMost];
     napi_get_cb_info(env, info, &count, many, nullptr, nullptr);
-    return F(*environment, {many, count});
+    return F(environment, {many, count});
   } catch (...) {
-    if (environment != nullptr) {
-      throwCurrent(*environment);
-    } else {
-      napi_throw_error(env, nullptr, "the native addon was not loaded in this thread");
-    }
+    throwCurrent(environment);
     return nullptr;
   }
 }
@@ -132,6 +157,9 @@ struct Export {
   napi_callback callback;
 };
 
+// Gives a thread its default generator.
+void startRandom(Environment& environment);
+
 // Each file gives its functions in one such list.
 std::vector<Export> dispatchExports();
 std::vector<Export> tensorExports();
@@ -139,5 +167,13 @@ std::vector<Export> autogradExports();
 std::vector<Export> randomExports();
 std::vector<Export> deviceExports();
 std::vector<Export> memoryExports();
+std::vector<Export> acceleratorExports();
+std::vector<Export> anomalyExports();
+std::vector<Export> profilerExports();
+std::vector<Export> observeExports();
+std::vector<Export> addressExports();
+std::vector<Export> settingsExports();
+std::vector<Export> savedHooksExports();
+std::vector<Export> transformExports();
 
 }  // namespace levin

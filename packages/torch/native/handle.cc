@@ -2,16 +2,20 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+
 #include "convert.h"
 
 namespace levin {
 
-namespace {
+enum class HandleKind : uint32_t { Free = 0, Disposed, Tensor, Generator };
 
 struct Handle {
   HandleKind kind;
-  Handle* next;  // in the free list
-  size_t bytes;  // accounted for this handle
+  Handle* next;   // in a list of free ones
+  int64_t bytes;  // accounted for this handle
   union {
     at::Tensor tensor;
     at::Generator generator;
@@ -20,91 +24,95 @@ struct Handle {
   ~Handle() {}
 };
 
+namespace {
+
 // The reserved range: address space only, memory is taken as handles are used.
 constexpr size_t kReserved = size_t{1} << 33;
-Handle* firstHandle = nullptr;
+constexpr size_t kMostHandles = kReserved / sizeof(Handle);
+constexpr size_t kTakenAtOnce = 256;
+std::atomic<Handle*> firstHandle = nullptr;
 size_t usedHandles = 0;
-Handle* freeHandles = nullptr;
+Handle* freeHandles = nullptr;  // of environments that have ended
 std::mutex poolMutex;
 
-Handle* allocateHandle() {
+// Gives the environment new handles; it keeps those that it no longer uses.
+void takeHandles(Environment& environment) {
   std::lock_guard<std::mutex> lock(poolMutex);
   if (freeHandles != nullptr) {
-    Handle* handle = freeHandles;
-    freeHandles = handle->next;
-    return handle;
+    environment.freeHandles = std::exchange(freeHandles, nullptr);
+    return;
   }
   if (firstHandle == nullptr) {
     void* memory = mmap(nullptr, kReserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) throw std::bad_alloc();
     firstHandle = static_cast<Handle*>(memory);
   }
-  if ((usedHandles + 1) * sizeof(Handle) > kReserved) throw std::bad_alloc();
-  return new (firstHandle + usedHandles++) Handle();
+  if (usedHandles + kTakenAtOnce > kMostHandles) throw std::bad_alloc();
+  for (size_t i = 0; i < kTakenAtOnce; ++i) {
+    auto* handle = new (firstHandle + usedHandles++) Handle();
+    handle->next = std::exchange(environment.freeHandles, handle);
+  }
 }
 
-void freeHandle(Handle* handle) {
-  std::lock_guard<std::mutex> lock(poolMutex);
+Handle* allocateHandle(Environment& environment) {
+  if (environment.freeHandles == nullptr) takeHandles(environment);
+  Handle* handle = environment.freeHandles;
+  environment.freeHandles = handle->next;
+  return handle;
+}
+
+void freeHandle(Environment& environment, Handle* handle) {
   handle->kind = HandleKind::Free;
-  handle->next = freeHandles;
-  freeHandles = handle;
+  handle->next = std::exchange(environment.freeHandles, handle);
 }
 
 bool isHandle(const void* pointer) {
   auto address = reinterpret_cast<uintptr_t>(pointer);
-  auto begin = reinterpret_cast<uintptr_t>(firstHandle);
-  return firstHandle != nullptr && address >= begin && address < begin + kReserved &&
-         (address - begin) % sizeof(Handle) == 0;
+  auto begin = reinterpret_cast<uintptr_t>(firstHandle.load(std::memory_order_relaxed));
+  return begin != 0 && address >= begin && address < begin + kReserved && (address - begin) % sizeof(Handle) == 0;
 }
 
 // What a handle costs beside its storage: the TensorImpl, the JavaScript objects, often a node of the graph.
 constexpr int64_t kOverhead = 1024;
-constexpr int64_t kLeastThreshold = int64_t{32} << 20;
+// A collection of few handles finds their memory still in the processor's cache, which makes the next ones faster.
+constexpr int64_t kMostMade = 1024;
+constexpr int64_t kLeastThreshold = int64_t{16} << 20;
 constexpr int64_t kMostThreshold = int64_t{1} << 30;
 
-struct Accounting {
-  int64_t live = 0;          // bytes that live handles of this thread hold
-  int64_t handles = 0;
-  int64_t baseline = 0;      // `live` after the last collection
-  int64_t fullBaseline = 0;  // `live` after the last full collection
-  int64_t threshold = kLeastThreshold;
-  int64_t minor = 0, major = 0;
-  bool collecting = false;
-};
-thread_local Accounting accounting;
-
-void release(Handle* handle) {
+void release(Environment& environment, Handle* handle) {
   if (handle->kind == HandleKind::Tensor) handle->tensor.~Tensor();
   if (handle->kind == HandleKind::Generator) handle->generator.~Generator();
-  accounting.live -= static_cast<int64_t>(handle->bytes);
-  accounting.handles -= 1;
+  environment.counts.bytes -= handle->bytes;
+  environment.counts.handles -= 1;
   handle->bytes = 0;
   handle->kind = HandleKind::Disposed;
 }
 
-void finalize(node_api_nogc_env, void* data, void*) {
+// Runs inside the garbage collection, on the environment's thread.
+void finalize(node_api_nogc_env, void* data, void* hint) {
   Handle* handle = static_cast<Handle*>(data);
-  if (handle->kind != HandleKind::Disposed) release(handle);
-  freeHandle(handle);
+  Environment& environment = *static_cast<Environment*>(hint);
+  if (handle->kind != HandleKind::Disposed) release(environment, handle);
+  freeHandle(environment, handle);
 }
 
 napi_value external(Environment& environment, Handle* handle) {
   napi_value value = nullptr;
-  napi_status status = napi_create_external(environment.env, handle, finalize, nullptr, &value);
+  environment.counts.handles += 1;
+  environment.counts.made += 1;
+  environment.counts.bytes += handle->bytes;
+  napi_status status = napi_create_external(environment.env, handle, finalize, &environment, &value);
   if (status != napi_ok) {
-    release(handle);
-    freeHandle(handle);
+    release(environment, handle);
+    freeHandle(environment, handle);
     check(environment, status);
   }
   return value;
 }
 
 Handle* find(Environment& environment, napi_value value) {
-  if (value == nullptr) return nullptr;
-  napi_valuetype type;
-  if (napi_typeof(environment.env, value, &type) != napi_ok || type != napi_external) return nullptr;
   void* data = nullptr;
-  if (napi_get_value_external(environment.env, value, &data) != napi_ok || !isHandle(data)) return nullptr;
+  if (value == nullptr || napi_get_value_external(environment.env, value, &data) != napi_ok || !isHandle(data)) return nullptr;
   return static_cast<Handle*>(data);
 }
 
@@ -112,55 +120,69 @@ const char* const kDisposed = "the tensor was disposed and can no longer be used
 
 void collect(Environment& environment, const char* kind) {
   if (environment.collectGarbage == nullptr) return;
-  napi_handle_scope scope = nullptr;
-  check(environment, napi_open_handle_scope(environment.env, &scope));
+  // Marks that a collection runs, for as long as it lives.
+  struct Collecting {
+    bool& flag;
+    explicit Collecting(bool& flag) : flag(flag) { flag = true; }
+    ~Collecting() { flag = false; }
+  };
+  HandleScope scope(environment);
   napi_value function = nullptr;
   napi_value argument = nullptr;
   check(environment, napi_get_reference_value(environment.env, environment.collectGarbage, &function));
   check(environment, napi_create_string_utf8(environment.env, kind, NAPI_AUTO_LENGTH, &argument));
-  accounting.collecting = true;
-  try {
-    callFunction(environment, function, {argument});
-  } catch (...) {
-    accounting.collecting = false;
-    throw;
-  }
-  accounting.collecting = false;
-  napi_close_handle_scope(environment.env, scope);
+  Collecting collecting(environment.counts.collecting);
+  callFunction(environment, function, {argument});
   environment.deleteDropped();
 }
 
-void setBaseline() {
-  accounting.baseline = accounting.live;
-  accounting.threshold = std::min(kMostThreshold, std::max(kLeastThreshold, accounting.live / 4));
+void collectMajor(Environment& environment) {
+  HandleCounts& counts = environment.counts;
+  counts.major += 1;
+  collect(environment, "major");
+  counts.bytesBeforeMajor = counts.bytes;
+  counts.bytesBefore = counts.bytes;
+  counts.made = 0;
+}
+
+// How many more bytes make a collection worth its time.
+int64_t threshold(const HandleCounts& counts) {
+  return std::clamp(counts.bytesBefore / 4, kLeastThreshold, kMostThreshold);
 }
 
 }  // namespace
 
-napi_value wrapTensor(Environment& environment, const at::Tensor& tensor) {
+void returnHandles(Environment& environment) {
+  Handle* handle = std::exchange(environment.freeHandles, nullptr);
+  std::lock_guard<std::mutex> lock(poolMutex);
+  while (handle != nullptr) {
+    Handle* next = handle->next;
+    handle->next = std::exchange(freeHandles, handle);
+    handle = next;
+  }
+}
+
+napi_value wrapTensor(Environment& environment, const at::Tensor& tensor, Accounting accounting) {
   if (!tensor.defined()) {
     napi_value null = nullptr;
     check(environment, napi_get_null(environment.env, &null));
     return null;
   }
-  Handle* handle = allocateHandle();
+  Handle* handle = allocateHandle(environment);
   new (&handle->tensor) at::Tensor(tensor);
   handle->kind = HandleKind::Tensor;
-  size_t bytes = kOverhead;
+  handle->bytes = kOverhead;
   // A storage is accounted with the first handle on it: later ones are mostly views.
-  if (tensor.has_storage() && tensor.storage().use_count() <= 1) bytes += tensor.storage().nbytes();
-  handle->bytes = bytes;
-  accounting.live += static_cast<int64_t>(bytes);
-  accounting.handles += 1;
+  if (accounting == Accounting::Storage && tensor.has_storage() && tensor.storage().use_count() <= 1) {
+    handle->bytes += static_cast<int64_t>(tensor.storage().nbytes());
+  }
   return external(environment, handle);
 }
 
 napi_value wrapGenerator(Environment& environment, const at::Generator& generator) {
-  Handle* handle = allocateHandle();
+  Handle* handle = allocateHandle(environment);
   new (&handle->generator) at::Generator(generator);
   handle->kind = HandleKind::Generator;
-  handle->bytes = 0;
-  accounting.handles += 1;
   return external(environment, handle);
 }
 
@@ -209,26 +231,41 @@ std::vector<at::Tensor> unwrapTensors(Environment& environment, napi_value value
 }
 
 void collectUnderPressure(Environment& environment) {
-  if (accounting.live - accounting.baseline < accounting.threshold || accounting.collecting) return;
-  int64_t before = accounting.live;
-  accounting.minor += 1;
+  HandleCounts& counts = environment.counts;
+  bool many = counts.made >= kMostMade;
+  bool large = counts.bytes - counts.bytesBefore >= threshold(counts);
+  if ((!many && !large) || counts.collecting || counts.paused) return;
+  int64_t before = counts.bytes;
+  counts.minor += 1;
   collect(environment, "minor");
-  int64_t freed = before - accounting.live;
-  bool little = freed < (before - accounting.baseline) / 2;
-  if (little && accounting.live - accounting.fullBaseline >= accounting.threshold) {
-    accounting.major += 1;
-    collect(environment, "major");
-    accounting.fullBaseline = accounting.live;
+  counts.made = 0;
+  if (!large) {
+    counts.bytesBefore = std::min(counts.bytesBefore, counts.bytes);
+    return;
   }
-  setBaseline();
+  // What survives a collection of the young is old: it takes a full one to free it.
+  bool little = before - counts.bytes < (before - counts.bytesBefore) / 2;
+  counts.bytesBefore = counts.bytes;
+  if (little && counts.bytes - counts.bytesBeforeMajor >= threshold(counts)) collectMajor(environment);
+}
+
+bool isOutOfMemory() {
+  try {
+    throw;
+  } catch (const c10::OutOfMemoryError&) {
+    return true;
+  } catch (const std::bad_alloc&) {
+    return true;
+  } catch (const c10::Error& error) {
+    // The CPU allocator reports it by a plain error.
+    return std::string_view(error.what_without_backtrace()).find("can't allocate memory") != std::string_view::npos;
+  } catch (...) {
+    return false;
+  }
 }
 
 void collectAll(Environment& environment) {
-  if (accounting.collecting) return;
-  accounting.major += 1;
-  collect(environment, "major");
-  accounting.fullBaseline = accounting.live;
-  setBaseline();
+  if (!environment.counts.collecting) collectMajor(environment);
 }
 
 namespace {
@@ -237,7 +274,7 @@ namespace {
 napi_value dispose(Environment& environment, const Arguments& arguments) {
   Handle* handle = find(environment, arguments[0]);
   if (handle == nullptr) throw ArgumentError("dispose: a tensor is required");
-  if (handle->kind != HandleKind::Disposed) release(handle);
+  if (handle->kind != HandleKind::Disposed) release(environment, handle);
   return nullptr;
 }
 
@@ -250,11 +287,19 @@ napi_value isDisposed(Environment& environment, const Arguments& arguments) {
 napi_value memoryStats(Environment& environment, const Arguments&) {
   napi_value result = nullptr;
   check(environment, napi_create_object(environment.env, &result));
-  setProperty(environment, result, "liveBytes", toJs(environment, accounting.live));
-  setProperty(environment, result, "liveTensors", toJs(environment, accounting.handles));
-  setProperty(environment, result, "minorCollections", toJs(environment, accounting.minor));
-  setProperty(environment, result, "majorCollections", toJs(environment, accounting.major));
+  setProperty(environment, result, "liveBytes", toJs(environment, environment.counts.bytes));
+  setProperty(environment, result, "liveTensors", toJs(environment, environment.counts.handles));
+  setProperty(environment, result, "minorCollections", toJs(environment, environment.counts.minor));
+  setProperty(environment, result, "majorCollections", toJs(environment, environment.counts.major));
   return result;
+}
+
+// pauseCollection(value): whether memory pressure has no effect, because all that is made now will be kept. Gives what it was.
+napi_value pauseCollection(Environment& environment, const Arguments& arguments) {
+  bool value = false;
+  check(environment, napi_get_value_bool(environment.env, arguments[0], &value));
+  collectUnderPressure(environment);
+  return toJs(environment, std::exchange(environment.counts.paused, value));
 }
 
 napi_value collectNow(Environment& environment, const Arguments&) {
@@ -262,39 +307,59 @@ napi_value collectNow(Environment& environment, const Arguments&) {
   return nullptr;
 }
 
-// Tensors on their way to another thread, by token.
+// A tensor on its way to another thread.
+struct Shared {
+  at::Tensor tensor;
+  bool requiresGrad;
+};
+
+// By token. Never destroyed: a device's library may have ended before the end of the process comes here.
 std::mutex sharedMutex;
-std::unordered_map<int64_t, at::Tensor> sharedTensors;
+std::unordered_map<int64_t, Shared>& sharedTensors() {
+  static auto* tensors = new std::unordered_map<int64_t, Shared>();
+  return *tensors;
+}
 int64_t nextToken = 1;
 
-// share(handle): a token by which another thread adopts the same tensor, once.
+// share(handle): a token by which another thread adopts, once, a tensor over the same memory. Shape and type of the two are
+// their own, and the memory can no longer be resized: neither thread can change what the other one is about to read.
 napi_value share(Environment& environment, const Arguments& arguments) {
   const at::Tensor& tensor = unwrapTensor(environment, arguments[0], "share: the tensor");
-  std::lock_guard<std::mutex> lock(sharedMutex);
-  sharedTensors.emplace(nextToken, tensor);
-  return toJs(environment, nextToken++);
+  if (!tensor.is_leaf()) {
+    throw ArgumentError("share: the tensor is part of a graph, which belongs to this thread; share tensor.detach()");
+  }
+  Shared shared{tensor.is_inference() ? tensor.detach() : tensor.variable_data(), tensor.requires_grad()};
+  if (tensor.has_storage()) tensor.storage().unsafeGetStorageImpl()->set_resizable(false);
+  int64_t token = 0;
+  {
+    std::lock_guard<std::mutex> lock(sharedMutex);
+    token = nextToken++;
+    sharedTensors().emplace(token, std::move(shared));
+  }
+  return toJs(environment, token);
 }
 
 napi_value adopt(Environment& environment, const Arguments& arguments) {
-  int64_t token = toInt(environment, arguments[0], "adopt: the token");
-  at::Tensor tensor;
+  int64_t token = toInt(environment, arguments[0], "receive: the shared tensor's number");
+  Shared shared;
   {
     std::lock_guard<std::mutex> lock(sharedMutex);
-    auto found = sharedTensors.find(token);
-    if (found == sharedTensors.end()) {
-      throw ArgumentError("adopt: no tensor waits under this token; each shared tensor can be received once");
+    auto found = sharedTensors().find(token);
+    if (found == sharedTensors().end()) {
+      throw ArgumentError("receive: no tensor waits under this number; each shared tensor can be received once");
     }
-    tensor = std::move(found->second);
-    sharedTensors.erase(found);
+    shared = std::move(found->second);
+    sharedTensors().erase(found);
   }
-  return wrapTensor(environment, tensor);
+  if (shared.requiresGrad) shared.tensor.requires_grad_(true);
+  return wrapTensor(environment, shared.tensor);
 }
 
 }  // namespace
 
 std::vector<Export> memoryExports() {
   return {{"dispose", guarded<dispose>},         {"isDisposed", guarded<isDisposed>},
-          {"memoryStats", guarded<memoryStats>}, {"collect", guarded<collectNow>},
+          {"memoryStats", guarded<memoryStats>}, {"collect", guarded<collectNow>}, {"pauseCollection", guarded<pauseCollection>},
           {"share", guarded<share>},             {"adopt", guarded<adopt>}};
 }
 

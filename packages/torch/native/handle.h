@@ -10,20 +10,25 @@
 
 namespace levin {
 
-enum class HandleKind : uint32_t { Free = 0, Disposed, Tensor, Generator };
+// What the memory of a new handle counts for in the decision when to collect garbage.
+enum class Accounting {
+  Storage,  // its storage, where it is the first tensor on it
+  None      // nothing: another live tensor keeps it alive, as it does its gradient
+};
 
 // A new handle on a tensor; null for an undefined one.
-napi_value wrapTensor(Environment& environment, const at::Tensor& tensor);
+napi_value wrapTensor(Environment& environment, const at::Tensor& tensor, Accounting accounting = Accounting::Storage);
 napi_value wrapGenerator(Environment& environment, const at::Generator& generator);
 
-// The tensor of a handle, null for anything else. A disposed one throws DisposedError.
+// The tensor of a handle, null for anything else; valid until JavaScript code runs. A disposed one throws DisposedError.
 const at::Tensor* findTensor(Environment& environment, napi_value value);
 
 // Whether the value is a live tensor (generator) handle. A disposed one throws DisposedError.
 bool isTensor(Environment& environment, napi_value value);
 bool isGenerator(Environment& environment, napi_value value);
 
-// The tensor of a handle; `what` names the argument in the error.
+// The tensor of a handle; `what` names the argument in the error. The reference is valid until JavaScript code runs, which may
+// dispose of the tensor.
 const at::Tensor& unwrapTensor(Environment& environment, napi_value value, const char* what);
 at::Generator unwrapGenerator(Environment& environment, napi_value value, const char* what);
 
@@ -31,9 +36,26 @@ at::Generator unwrapGenerator(Environment& environment, napi_value value, const 
 at::Tensor unwrapOptionalTensor(Environment& environment, napi_value value, const char* what);
 std::vector<at::Tensor> unwrapTensors(Environment& environment, napi_value value, const char* what);
 
-// Collects garbage when the handles made since the last collection hold enough bytes.
+// Gives the unused handles of an environment that ends to the others.
+void returnHandles(Environment& environment);
+
+// Collects garbage when enough handles were made since the last collection, or hold enough bytes.
 void collectUnderPressure(Environment& environment);
-// Collects everything that is unreachable, after an allocation failed.
+// Collects everything that is unreachable.
 void collectAll(Environment& environment);
+// Whether the error in flight says that an allocation failed. To be called inside a catch block.
+bool isOutOfMemory();
+
+// Runs `allocate`; where there is no memory for it, once more with all garbage collected.
+template <typename Allocate>
+auto withRoom(Environment& environment, const Allocate& allocate) {
+  try {
+    return allocate();
+  } catch (...) {
+    if (!isOutOfMemory()) throw;
+  }
+  collectAll(environment);
+  return allocate();
+}
 
 }  // namespace levin

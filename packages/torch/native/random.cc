@@ -1,11 +1,69 @@
 // Random number generators.
+//
+// libtorch has one default generator for the CPU in a process. Here, each thread but the first has one of its own, as if it were a process:
+// what a thread draws depends on its own seed alone, and takes nothing from the others' sequences. To that end a dispatch key that only
+// such threads turn on sees every operator with a generator among its arguments, and fills in the thread's where none is given.
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Context.h>
+#include <ATen/DeviceAccelerator.h>
+#include <ATen/core/dispatch/Dispatcher.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
+#include <torch/library.h>
 
 #include "convert.h"
 
 namespace levin {
+
+namespace {
+
+constexpr c10::DispatchKey kOwnGenerator = c10::DispatchKey::TESTING_ONLY_GenericMode;
+thread_local at::Generator ownGenerator;
+
+// The name of an operator's generator argument says nothing about its place.
+bool takesGenerator(const c10::Argument& argument) {
+  const auto* optional = argument.type()->castRaw<c10::OptionalType>();
+  return optional != nullptr && optional->getElementType()->kind() == c10::TypeKind::GeneratorType;
+}
+
+void fillInGenerator(const c10::OperatorHandle& op, c10::DispatchKeySet keys, torch::jit::Stack* stack) {
+  // Makers of tensors have no device yet; what they call to fill the new tensor comes here, too.
+  if (ownGenerator.defined() && keys.has_backend(c10::BackendComponent::CPUBit)) {
+    const auto& arguments = op.schema().arguments();
+    size_t first = stack->size() - arguments.size();
+    for (size_t i = 0; i < arguments.size(); ++i) {
+      c10::IValue& value = (*stack)[first + i];
+      if (value.isNone() && takesGenerator(arguments[i])) value = ownGenerator;
+    }
+  }
+  op.redispatchBoxed(keys & c10::DispatchKeySet(c10::DispatchKeySet::FULL_AFTER, kOwnGenerator), stack);
+}
+
+// Tells the dispatcher, once per process.
+void registerOwnGenerator() {
+  static torch::Library others(torch::Library::IMPL, "_", kOwnGenerator, __FILE__, __LINE__);
+  static torch::Library drawing(torch::Library::IMPL, "aten", kOwnGenerator, __FILE__, __LINE__);
+  others.fallback(torch::CppFunction::makeFallthrough());
+  for (const c10::OperatorName& name : c10::Dispatcher::singleton().getAllOpNames()) {
+    if (name.getNamespace() != "aten") continue;
+    std::optional<c10::OperatorHandle> op = c10::Dispatcher::singleton().findSchema(name);
+    if (!op) continue;
+    const auto& arguments = op->schema().arguments();
+    if (std::none_of(arguments.begin(), arguments.end(), takesGenerator)) continue;
+    std::string full = name.overload_name.empty() ? name.name : name.name + "." + name.overload_name;
+    drawing.impl(full.c_str(), torch::CppFunction::makeFromBoxedFunction<&fillInGenerator>());
+  }
+}
+
+}  // namespace
+
+void startRandom(Environment& environment) {
+  static std::once_flag once;
+  std::call_once(once, registerOwnGenerator);
+  if (environment.id == 1) return;
+  ownGenerator = at::make_generator<at::CPUGeneratorImpl>(c10::detail::getNonDeterministicRandom());
+  c10::impl::tls_set_dispatch_key_included(kOwnGenerator, true);
+}
 
 namespace {
 
@@ -38,14 +96,17 @@ napi_value makeGenerator(Environment& environment, const Arguments& arguments) {
 
 napi_value defaultGenerator(Environment& environment, const Arguments& arguments) {
   at::Device device = toDevice(environment, arguments[0], "defaultGenerator: device");
+  if (device.is_cpu() && ownGenerator.defined()) return wrapGenerator(environment, ownGenerator);
   return wrapGenerator(environment, at::globalContext().defaultGenerator(device));
 }
 
-napi_value generatorSeed(Environment& environment, const Arguments& arguments) {
-  at::Generator generator = self(environment, arguments);
-  uint64_t seed = toSeed(environment, arguments[1]);
+void seedGenerator(at::Generator generator, uint64_t seed) {
   std::lock_guard<std::mutex> lock(generator.mutex());
   generator.set_current_seed(seed);
+}
+
+napi_value generatorSeed(Environment& environment, const Arguments& arguments) {
+  seedGenerator(self(environment, arguments), toSeed(environment, arguments[1]));
   return nullptr;
 }
 
@@ -84,9 +145,18 @@ napi_value generatorDevice(Environment& environment, const Arguments& arguments)
   return toJs(environment, self(environment, arguments).device().str());
 }
 
-// manualSeed(seed): of the default generators of all devices.
+// manualSeed(seed): of the default generators of all devices; on the CPU of this thread's.
 napi_value manualSeed(Environment& environment, const Arguments& arguments) {
-  at::manual_seed(toSeed(environment, arguments[0]));
+  uint64_t seed = toSeed(environment, arguments[0]);
+  if (!ownGenerator.defined()) {
+    at::manual_seed(seed);
+    return nullptr;
+  }
+  seedGenerator(ownGenerator, seed);
+  if (std::optional<at::DeviceType> type = at::getAccelerator()) {
+    c10::DeviceIndex count = c10::impl::getDeviceGuardImpl(*type)->deviceCount();
+    for (c10::DeviceIndex i = 0; i < count; ++i) seedGenerator(at::globalContext().defaultGenerator({*type, i}), seed);
+  }
   return nullptr;
 }
 
