@@ -35,7 +35,9 @@ export function expand(value: Size, count: number, name: string): number[] {
 /** Throws unless `value` is one of `allowed`. */
 export function oneOf<T extends string>(value: T, allowed: readonly T[], name: string): T {
   if (allowed.includes(value)) return value;
-  throw new ArgumentError(`${name} must be one of ${allowed.map((a) => `"${a}"`).join(", ")}, but got "${value}".`);
+  throw new ArgumentError(
+    `${name} must be one of ${allowed.map((a) => `"${a}"`).join(", ")}, but got "${value}".`,
+  );
 }
 
 /** Throws unless `value` is an integer of at least `least`. */

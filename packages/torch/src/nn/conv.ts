@@ -67,9 +67,9 @@ type ConvTransposeOp = (
 ) => Tensor;
 
 /** What convolutions have in common. */
-abstract class ConvBase extends Module {
-  readonly inChannels: number;
-  readonly outChannels: number;
+export abstract class ConvBase extends Module {
+  inChannels: number;
+  outChannels: number;
   readonly kernelSize: number[];
   readonly stride: number[];
   readonly padding: number[] | "same" | "valid";
@@ -96,7 +96,9 @@ abstract class ConvBase extends Module {
       throw new ArgumentError(`groups must be a positive integer, but got ${String(groups)}.`);
     }
     if (inChannels % groups !== 0) {
-      throw new ArgumentError(`inChannels must be divisible by groups, but ${inChannels} is not divisible by ${groups}.`);
+      throw new ArgumentError(
+        `inChannels must be divisible by groups, but ${inChannels} is not divisible by ${groups}.`,
+      );
     }
     if (outChannels % groups !== 0) {
       throw new ArgumentError(
@@ -108,7 +110,10 @@ abstract class ConvBase extends Module {
     this.outChannels = outChannels;
     this.kernelSize = expand(kernelSize, dims, "kernelSize");
     this.stride = expand(options.stride ?? 1, dims, "stride");
-    this.padding = typeof padding === "string" ? oneOf(padding, ["same", "valid"], "padding") : expand(padding, dims, "padding");
+    this.padding =
+      typeof padding === "string"
+        ? oneOf<"same" | "valid">(padding, ["same", "valid"], "padding")
+        : expand(padding, dims, "padding");
     if (padding === "same" && this.stride.some((step) => step !== 1)) {
       throw new ArgumentError(
         `padding "same" is not supported for strided convolutions, but stride is ${repr(this.stride)}: give the padding in numbers.`,
@@ -226,7 +231,13 @@ export class Conv3d extends Conv {
 }
 
 abstract class ConvTranspose extends ConvBase {
-  constructor(dims: number, inChannels: number, outChannels: number, kernelSize: Size, options: ConvTransposeOptions) {
+  constructor(
+    dims: number,
+    inChannels: number,
+    outChannels: number,
+    kernelSize: Size,
+    options: ConvTransposeOptions,
+  ) {
     if (options.paddingMode !== undefined && options.paddingMode !== "zeros") {
       throw new ArgumentError(
         `Only "zeros" padding mode is supported for transposed convolutions, but got "${String(options.paddingMode)}".`,

@@ -36,7 +36,10 @@ export function featureAlphaDropout(input: Tensor, options: DropoutFunctionOptio
   return inplace ? ops.featureAlphaDropout_(input, p, training) : ops.featureAlphaDropout(input, p, training);
 }
 
-function channels(input: Tensor, { p = 0.5, training = true, inplace = false }: DropoutFunctionOptions): Tensor {
+function channels(
+  input: Tensor,
+  { p = 0.5, training = true, inplace = false }: DropoutFunctionOptions,
+): Tensor {
   probability(p);
   return inplace ? ops.featureDropout_(input, p, training) : ops.featureDropout(input, p, training);
 }
@@ -106,7 +109,9 @@ abstract class DropoutBase extends Module {
  */
 export class Dropout extends DropoutBase {
   override forward(input: Tensor): Tensor {
-    return this.inplace ? ops.dropout_(input, this.p, this.training) : ops.dropout(input, this.p, this.training);
+    return this.inplace
+      ? ops.dropout_(input, this.p, this.training)
+      : ops.dropout(input, this.p, this.training);
   }
 }
 

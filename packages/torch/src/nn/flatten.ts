@@ -48,7 +48,9 @@ export class Unflatten extends Module {
   constructor(dim: number, unflattenedSize: readonly number[]) {
     super();
     if (!Array.isArray(unflattenedSize) || !unflattenedSize.every(Number.isInteger)) {
-      throw new ArgumentError(`unflattenedSize must be an array of integers, but got ${JSON.stringify(unflattenedSize)}.`);
+      throw new ArgumentError(
+        `unflattenedSize must be an array of integers, but got ${JSON.stringify(unflattenedSize)}.`,
+      );
     }
     this.dim = dim;
     this.unflattenedSize = [...unflattenedSize];

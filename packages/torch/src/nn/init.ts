@@ -6,9 +6,9 @@
  */
 import { ArgumentError } from "../errors.js";
 import { noGrad } from "../grad-mode.js";
+import { slice } from "../indexing.js";
 import * as ops from "../ops.js";
 import type { Generator } from "../random.js";
-import { slice } from "../slice.js";
 import type { Tensor } from "../tensor.js";
 
 /** What draws the random numbers. */
@@ -58,7 +58,8 @@ export function calculateGain(nonlinearity: Nonlinearity, param?: number): numbe
       return Math.sqrt(2);
     case "leaky_relu": {
       const slope = param ?? 0.01;
-      if (typeof slope !== "number") throw new ArgumentError(`negative_slope ${String(slope)} not a valid number.`);
+      if (typeof slope !== "number")
+        throw new ArgumentError(`negative_slope ${String(slope)} not a valid number.`);
       return Math.sqrt(2 / (1 + slope ** 2));
     }
     case "selu":
@@ -109,7 +110,14 @@ export function truncNormal_<T extends Tensor>(
 }
 
 /** Much of the distribution lies inside: draws what lies outside again. */
-function redrawOutside(t: Tensor, mean: number, std: number, a: number, b: number, random: RandomOptions): void {
+function redrawOutside(
+  t: Tensor,
+  mean: number,
+  std: number,
+  a: number,
+  b: number,
+  random: RandomOptions,
+): void {
   // The bounds are compared in the tensor's own precision.
   const low = ops.full([], a, { dtype: t.dtype }).item();
   const high = ops.full([], b, { dtype: t.dtype }).item();
@@ -123,7 +131,14 @@ function redrawOutside(t: Tensor, mean: number, std: number, a: number, b: numbe
 }
 
 /** Little of it lies inside: draws uniformly there, and keeps each value with the probability of its density. */
-function rejectUniform(t: Tensor, mean: number, std: number, a: number, b: number, random: RandomOptions): void {
+function rejectUniform(
+  t: Tensor,
+  mean: number,
+  std: number,
+  a: number,
+  b: number,
+  random: RandomOptions,
+): void {
   const mode = Math.max(a, Math.min(mean, b));
   const logPeak = -0.5 * ((mode - mean) / std) ** 2;
   const toLogDensity = (x: Tensor) => x.sub_(mean).div_(std).pow_(2).mul_(-0.5).sub_(logPeak);
@@ -150,7 +165,7 @@ function normalCdf(x: number): number {
 }
 
 /** The same value everywhere. */
-export function constant_<T extends Tensor>(tensor: T, { val }: { val: number }): T {
+export function constant_<T extends Tensor>(tensor: T, val: number): T {
   noGrad(() => tensor.fill_(val));
   return tensor;
 }
@@ -170,7 +185,9 @@ export function zeros_<T extends Tensor>(tensor: T): T {
 /** The identity matrix, so that a linear layer passes on its inputs as far as it has outputs. */
 export function eye_<T extends Tensor>(tensor: T): T {
   if (tensor.dim() !== 2) {
-    throw new ArgumentError(`eye_: only tensors with 2 dimensions are supported, this one has ${tensor.dim()}.`);
+    throw new ArgumentError(
+      `eye_: only tensors with 2 dimensions are supported, this one has ${tensor.dim()}.`,
+    );
   }
   const [rows = 0, columns = 0] = tensor.shape;
   noGrad(() => tensor.copy_(ops.eye(rows, columns, { dtype: tensor.dtype, device: tensor.device })));
@@ -182,10 +199,14 @@ export function dirac_<T extends Tensor>(tensor: T, { groups = 1 }: { groups?: n
   const shape = tensor.shape;
   const [outputs = 0, inputs = 0, ...kernel] = shape;
   if (kernel.length < 1 || kernel.length > 3) {
-    throw new ArgumentError(`dirac_: only tensors with 3, 4, or 5 dimensions are supported, this one has ${shape.length}.`);
+    throw new ArgumentError(
+      `dirac_: only tensors with 3, 4, or 5 dimensions are supported, this one has ${shape.length}.`,
+    );
   }
   if (outputs % groups !== 0) {
-    throw new ArgumentError(`dirac_: dim 0 must be divisible by groups, but it is ${outputs} and groups ${groups}.`);
+    throw new ArgumentError(
+      `dirac_: dim 0 must be divisible by groups, but it is ${outputs} and groups ${groups}.`,
+    );
   }
   if (tensor.device === "meta") return tensor;
   const perGroup = outputs / groups;
@@ -193,7 +214,8 @@ export function dirac_<T extends Tensor>(tensor: T, { groups = 1 }: { groups?: n
   noGrad(() => {
     tensor.zero_();
     for (let group = 0; group < groups; group++) {
-      for (let d = 0; d < Math.min(perGroup, inputs); d++) tensor.set([group * perGroup + d, d, ...middle], 1);
+      for (let d = 0; d < Math.min(perGroup, inputs); d++)
+        tensor.set([group * perGroup + d, d, ...middle], 1);
     }
   });
   return tensor;
@@ -286,9 +308,11 @@ export function orthogonal_<T extends Tensor>(
   noGrad(() => {
     const rows = tensor.size(0);
     const columns = tensor.numel() / rows;
-    const flat = ops.empty([rows, columns], { dtype: tensor.dtype, device: tensor.device }).normal_(0, 1, random);
+    const flat = ops
+      .empty([rows, columns], { dtype: tensor.dtype, device: tensor.device })
+      .normal_(0, 1, random);
     if (rows < columns) flat.t_();
-    const [q, r] = ops.linalg.qr(flat);
+    const { Q: q, R: r } = ops.linalg.qr(flat);
     // With the signs of r's diagonal, q is uniformly distributed over the orthogonal matrices.
     q.mul_(r.diagonal(0).sign());
     if (rows < columns) q.t_();
@@ -298,13 +322,16 @@ export function orthogonal_<T extends Tensor>(
   return tensor;
 }
 
-/** A matrix in each column of which a share of the values (`sparsity`) is zero, the others normal. */
+/** A matrix in each column of which a share of the values is zero, the others normal. */
 export function sparse_<T extends Tensor>(
   tensor: T,
-  { sparsity, std = 0.01, ...random }: RandomOptions & { sparsity: number; std?: number },
+  sparsity: number,
+  { std = 0.01, ...random }: RandomOptions & { std?: number } = {},
 ): T {
   if (tensor.dim() !== 2) {
-    throw new ArgumentError(`sparse_: only tensors with 2 dimensions are supported, this one has ${tensor.dim()}.`);
+    throw new ArgumentError(
+      `sparse_: only tensors with 2 dimensions are supported, this one has ${tensor.dim()}.`,
+    );
   }
   if (tensor.device === "meta") return tensor;
   const [rows = 0, columns = 0] = tensor.shape;

@@ -13,7 +13,7 @@ import { repr } from "./repr.js";
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Identity.html
  */
 export class Identity extends Module {
-  // biome-ignore lint/complexity/noUselessConstructor: it is there to accept and ignore arguments.
+  // PyTorch's Identity ignores whatever it is given.
   constructor(..._args: unknown[]) {
     super();
   }
@@ -37,8 +37,8 @@ export interface LinearOptions extends FactoryOptions {
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html
  */
 export class Linear extends Module {
-  readonly inFeatures: number;
-  readonly outFeatures: number;
+  inFeatures: number;
+  outFeatures: number;
   weight: Parameter;
   bias: Parameter | null;
 
@@ -64,6 +64,9 @@ export class Linear extends Module {
     return `in_features=${this.inFeatures}, out_features=${this.outFeatures}, bias=${repr(this.bias !== null)}`;
   }
 }
+
+/** {@link Linear} under the name by which PyTorch prints the output projection of attention. */
+export class NonDynamicallyQuantizableLinear extends Linear {}
 
 /** What linear layers and convolutions begin with: both uniform in ±1 / sqrt(fan in). */
 export function resetWeightAndBias(weight: Parameter, bias: Parameter | null): void {

@@ -3,7 +3,8 @@ import * as ops from "../ops.js";
 import type { Tensor } from "../tensor.js";
 import { type FactoryOptions, factory, integer, type Size } from "./arguments.js";
 import * as init from "./init.js";
-import { type LoadTask, Module, type StateDict } from "./module.js";
+import { Module } from "./module.js";
+import type { LoadTask, StateDict } from "./module-state.js";
 import { pad } from "./padding.js";
 import { Parameter } from "./parameter.js";
 import { avgPool2d, avgPool3d } from "./pooling.js";
@@ -108,10 +109,15 @@ export function groupNorm(
 ): Tensor {
   const shape = input.shape;
   if (shape.length < 2) {
-    throw new ArgumentError(`groupNorm: expected at least 2 dimensions for input tensor but received ${shape.length}.`);
+    throw new ArgumentError(
+      `groupNorm: expected at least 2 dimensions for input tensor but received ${shape.length}.`,
+    );
   }
   const [batch = 0, channels = 0, ...rest] = shape;
-  moreThanOneValue(shape, rest.reduce((product, size) => product * size, Math.floor((batch * channels) / numGroups)));
+  moreThanOneValue(
+    shape,
+    rest.reduce((product, size) => product * size, Math.floor((batch * channels) / numGroups)),
+  );
   return ops.groupNorm(input, numGroups, weight, bias, eps, true);
 }
 
@@ -135,7 +141,11 @@ export interface LocalResponseNormOptions {
 }
 
 /** See {@link LocalResponseNorm}. */
-export function localResponseNorm(input: Tensor, size: number, options: LocalResponseNormOptions = {}): Tensor {
+export function localResponseNorm(
+  input: Tensor,
+  size: number,
+  options: LocalResponseNormOptions = {},
+): Tensor {
   const { alpha = 1e-4, beta = 0.75, k = 1 } = options;
   const shape = input.shape;
   if (shape.length < 3) {
@@ -197,18 +207,18 @@ export interface BatchNormOptions extends FactoryOptions {
 }
 
 /** What batch and instance normalisation have in common. */
-abstract class NormBase extends Module {
+export abstract class NormBase extends Module {
   static override readonly stateNames = {
     runningMean: "running_mean",
     runningVar: "running_var",
     numBatchesTracked: "num_batches_tracked",
   };
 
-  readonly numFeatures: number;
+  numFeatures: number;
   readonly eps: number;
-  readonly momentum: number | null;
-  readonly affine: boolean;
-  readonly trackRunningStats: boolean;
+  momentum: number | null;
+  affine: boolean;
+  trackRunningStats: boolean;
   weight: Parameter | null;
   bias: Parameter | null;
   declare runningMean: Tensor | null;
@@ -254,12 +264,14 @@ abstract class NormBase extends Module {
   protected override loadFromStateDict(dict: StateDict, prefix: string, task: LoadTask): void {
     // Old checkpoints have no count of batches.
     const key = `${prefix}num_batches_tracked`;
-    if (this.trackRunningStats && !(key in dict)) dict[key] = this.numBatchesTracked ?? ops.zeros([], { dtype: "int64" });
+    if (this.trackRunningStats && !(key in dict))
+      dict[key] = this.numBatchesTracked ?? ops.zeros([], { dtype: "int64" });
     super.loadFromStateDict(dict, prefix, task);
   }
 }
 
-abstract class BatchNorm extends NormBase {
+/** What batch normalisation for all shapes has in common. */
+export abstract class BatchNorm extends NormBase {
   protected abstract checkInput(input: Tensor): void;
 
   override forward(input: Tensor): Tensor {
@@ -284,7 +296,9 @@ abstract class BatchNorm extends NormBase {
 function expectDims(input: Tensor, allowed: readonly number[]): void {
   const dims = input.dim();
   if (!allowed.includes(dims)) {
-    throw new ArgumentError(`expected ${allowed.map((n) => `${n}D`).join(" or ")} input (got ${dims}D input).`);
+    throw new ArgumentError(
+      `expected ${allowed.map((n) => `${n}D`).join(" or ")} input (got ${dims}D input).`,
+    );
   }
 }
 
@@ -462,7 +476,8 @@ export class LayerNorm extends Module {
     this.eps = eps;
     this.elementwiseAffine = elementwiseAffine;
     this.weight = elementwiseAffine ? new Parameter(ops.empty(this.normalizedShape, factory(options))) : null;
-    this.bias = elementwiseAffine && bias ? new Parameter(ops.empty(this.normalizedShape, factory(options))) : null;
+    this.bias =
+      elementwiseAffine && bias ? new Parameter(ops.empty(this.normalizedShape, factory(options))) : null;
     this.resetParameters();
   }
 
@@ -618,12 +633,5 @@ export class LocalResponseNorm extends Module {
 
   override extraRepr(): string {
     return `${this.size}, alpha=${floatRepr(this.alpha)}, beta=${floatRepr(this.beta)}, k=${floatRepr(this.k)}`;
-  }
-}
-
-/** {@link LocalResponseNorm} under its older name and arguments. */
-export class CrossMapLRN2d extends LocalResponseNorm {
-  override extraRepr(): string {
-    return `${this.size}, alpha=${floatRepr(this.alpha)}, beta=${floatRepr(this.beta)}, k=${repr(this.k)}`;
   }
 }

@@ -24,7 +24,8 @@ export interface PadOptions {
 export function pad(input: Tensor, padding: readonly number[], options: PadOptions = {}): Tensor {
   const { mode = "constant", value = null } = options;
   oneOf(mode, ["constant", "reflect", "replicate", "circular"], "mode");
-  return ops.pad(input, [...padding], mode, value);
+  if (mode === "constant") return ops.constantPadNd(input, padding, value ?? 0);
+  return ops.pad(input, padding, mode, value);
 }
 
 abstract class Pad extends Module {

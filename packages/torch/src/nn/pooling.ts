@@ -6,7 +6,9 @@ import { Module } from "./module.js";
 import { floatRepr, repr } from "./repr.js";
 
 /** What a pooling that may return indices returns. */
-export type Pooled<Indices extends boolean> = Indices extends true ? [output: Tensor, indices: Tensor] : Tensor;
+export type Pooled<Indices extends boolean> = Indices extends true
+  ? [output: Tensor, indices: Tensor]
+  : Tensor;
 
 /** Options of max pooling, in the order of PyTorch's positional arguments. */
 export interface MaxPoolOptions<Indices extends boolean = boolean> {
@@ -64,7 +66,14 @@ function adaptive(input: Tensor, size: AdaptiveSize, dims: number): number[] {
 
 // Functional forms
 
-type MaxPoolArgs = [input: Tensor, size: number[], stride: number[], padding: number[], dilation: number[], ceil: boolean];
+type MaxPoolArgs = [
+  input: Tensor,
+  size: number[],
+  stride: number[],
+  padding: number[],
+  dilation: number[],
+  ceil: boolean,
+];
 
 function maxPool<Indices extends boolean>(
   plain: (...args: MaxPoolArgs) => Tensor,
@@ -75,7 +84,14 @@ function maxPool<Indices extends boolean>(
 ): Pooled<Indices> {
   const { stride, padding = 0, dilation = 1, ceilMode = false, returnIndices } = options;
   const run = returnIndices ? withIndices : plain;
-  return run(input, list(kernelSize), strideOf(stride), list(padding), list(dilation), ceilMode) as Pooled<Indices>;
+  return run(
+    input,
+    list(kernelSize),
+    strideOf(stride),
+    list(padding),
+    list(dilation),
+    ceilMode,
+  ) as Pooled<Indices>;
 }
 
 /** See {@link MaxPool1d}. */
@@ -103,6 +119,35 @@ export function maxPool3d<Indices extends boolean = false>(
   options: MaxPoolOptions<Indices> = {},
 ): Pooled<Indices> {
   return maxPool(ops.maxPool3d, ops.maxPool3dWithIndices, input, kernelSize, options);
+}
+
+type MaxPoolWithIndicesOptions = Omit<MaxPoolOptions, "returnIndices">;
+
+/** {@link maxPool1d} with the places of the maxima. */
+export function maxPool1dWithIndices(
+  input: Tensor,
+  kernelSize: Size,
+  options: MaxPoolWithIndicesOptions = {},
+): Pooled<true> {
+  return maxPool1d(input, kernelSize, { ...options, returnIndices: true });
+}
+
+/** {@link maxPool2d} with the places of the maxima. */
+export function maxPool2dWithIndices(
+  input: Tensor,
+  kernelSize: Size,
+  options: MaxPoolWithIndicesOptions = {},
+): Pooled<true> {
+  return maxPool2d(input, kernelSize, { ...options, returnIndices: true });
+}
+
+/** {@link maxPool3d} with the places of the maxima. */
+export function maxPool3dWithIndices(
+  input: Tensor,
+  kernelSize: Size,
+  options: MaxPoolWithIndicesOptions = {},
+): Pooled<true> {
+  return maxPool3d(input, kernelSize, { ...options, returnIndices: true });
 }
 
 /** See {@link AvgPool1d}. */
@@ -165,21 +210,40 @@ function lpPool(
   const average = [avgPool1d, avgPool2d, avgPool3d][dims - 1] as typeof avgPool2d;
   const out = average(input.pow(normType), kernelSize, options);
   const count = expand(kernelSize, dims, "kernelSize").reduce((product, n) => product * n, 1);
-  return out.sign().mul(out.abs().relu()).mul(count).pow(1 / normType);
+  return out
+    .sign()
+    .mul(out.abs().relu())
+    .mul(count)
+    .pow(1 / normType);
 }
 
 /** See {@link LPPool1d}. */
-export function lpPool1d(input: Tensor, normType: number, kernelSize: Size, options: LPPoolOptions = {}): Tensor {
+export function lpPool1d(
+  input: Tensor,
+  normType: number,
+  kernelSize: Size,
+  options: LPPoolOptions = {},
+): Tensor {
   return lpPool(1, input, normType, kernelSize, options);
 }
 
 /** See {@link LPPool2d}. */
-export function lpPool2d(input: Tensor, normType: number, kernelSize: Size, options: LPPoolOptions = {}): Tensor {
+export function lpPool2d(
+  input: Tensor,
+  normType: number,
+  kernelSize: Size,
+  options: LPPoolOptions = {},
+): Tensor {
   return lpPool(2, input, normType, kernelSize, options);
 }
 
 /** See {@link LPPool3d}. */
-export function lpPool3d(input: Tensor, normType: number, kernelSize: Size, options: LPPoolOptions = {}): Tensor {
+export function lpPool3d(
+  input: Tensor,
+  normType: number,
+  kernelSize: Size,
+  options: LPPoolOptions = {},
+): Tensor {
   return lpPool(3, input, normType, kernelSize, options);
 }
 
@@ -234,6 +298,21 @@ export function adaptiveMaxPool3d<Indices extends boolean = false>(
   return (options.returnIndices ? both : both[0]) as Pooled<Indices>;
 }
 
+/** {@link adaptiveMaxPool1d} with the places of the maxima. */
+export function adaptiveMaxPool1dWithIndices(input: Tensor, outputSize: AdaptiveSize): Pooled<true> {
+  return adaptiveMaxPool1d(input, outputSize, { returnIndices: true });
+}
+
+/** {@link adaptiveMaxPool2d} with the places of the maxima. */
+export function adaptiveMaxPool2dWithIndices(input: Tensor, outputSize: AdaptiveSize): Pooled<true> {
+  return adaptiveMaxPool2d(input, outputSize, { returnIndices: true });
+}
+
+/** {@link adaptiveMaxPool3d} with the places of the maxima. */
+export function adaptiveMaxPool3dWithIndices(input: Tensor, outputSize: AdaptiveSize): Pooled<true> {
+  return adaptiveMaxPool3d(input, outputSize, { returnIndices: true });
+}
+
 /** Options of fractional max pooling, in the order of PyTorch's positional arguments; one of the two sizes is given. */
 export interface FractionalMaxPoolOptions<Indices extends boolean = boolean> {
   /** Size of the output. */
@@ -261,7 +340,9 @@ function fractionalMaxPool<Indices extends boolean>(
     const ratios = typeof outputRatio === "number" ? Array<number>(dims).fill(outputRatio) : outputRatio;
     size = ratios.map((ratio, i) => Math.trunc((shape[shape.length - dims + i] as number) * ratio));
   } else {
-    throw new ArgumentError(`fractionalMaxPool${dims}d requires specifying either an outputSize or an outputRatio.`);
+    throw new ArgumentError(
+      `fractionalMaxPool${dims}d requires specifying either an outputSize or an outputRatio.`,
+    );
   }
   let samples = options.randomSamples ?? null;
   if (samples === null) {
@@ -292,6 +373,24 @@ export function fractionalMaxPool3d<Indices extends boolean = false>(
   return fractionalMaxPool(3, input, kernelSize, options);
 }
 
+/** {@link fractionalMaxPool2d} with the places of the maxima. */
+export function fractionalMaxPool2dWithIndices(
+  input: Tensor,
+  kernelSize: Size,
+  options: Omit<FractionalMaxPoolOptions, "returnIndices">,
+): Pooled<true> {
+  return fractionalMaxPool2d(input, kernelSize, { ...options, returnIndices: true });
+}
+
+/** {@link fractionalMaxPool3d} with the places of the maxima. */
+export function fractionalMaxPool3dWithIndices(
+  input: Tensor,
+  kernelSize: Size,
+  options: Omit<FractionalMaxPoolOptions, "returnIndices">,
+): Pooled<true> {
+  return fractionalMaxPool3d(input, kernelSize, { ...options, returnIndices: true });
+}
+
 /** Options of max unpooling. */
 export interface MaxUnpoolOptions {
   /** Step of the window. Default: its size. */
@@ -313,7 +412,9 @@ function maxUnpool(
   const step = expand(stride ?? kernelSize, dims, "stride");
   const border = expand(padding, dims, "padding");
   const shape = input.shape.slice(-dims);
-  const size = shape.map((n, d) => (n - 1) * (step[d] as number) + (kernel[d] as number) - 2 * (border[d] as number));
+  const size = shape.map(
+    (n, d) => (n - 1) * (step[d] as number) + (kernel[d] as number) - 2 * (border[d] as number),
+  );
   if (outputSize !== null) {
     const wanted = outputSize.length === dims + 2 ? outputSize.slice(2) : outputSize;
     if (wanted.length !== dims) {
@@ -325,28 +426,46 @@ function maxUnpool(
       const low = (size[d] as number) - (step[d] as number);
       const high = (size[d] as number) + (step[d] as number);
       if (n <= low || n >= high) {
-        throw new ArgumentError(`invalid outputSize ${repr(wanted)} (dim ${d} must be between ${low} and ${high}).`);
+        throw new ArgumentError(
+          `invalid outputSize ${repr(wanted)} (dim ${d} must be between ${low} and ${high}).`,
+        );
       }
       size[d] = n;
     });
   }
-  if (dims === 1) return ops.maxUnpool2d(input.unsqueeze(-1), indices.unsqueeze(-1), [...size, 1]).squeeze(-1);
+  if (dims === 1)
+    return ops.maxUnpool2d(input.unsqueeze(-1), indices.unsqueeze(-1), [...size, 1]).squeeze(-1);
   if (dims === 2) return ops.maxUnpool2d(input, indices, size);
   return ops.maxUnpool3d(input, indices, size, step, border);
 }
 
 /** See {@link MaxUnpool1d}. */
-export function maxUnpool1d(input: Tensor, indices: Tensor, kernelSize: Size, options: MaxUnpoolOptions = {}): Tensor {
+export function maxUnpool1d(
+  input: Tensor,
+  indices: Tensor,
+  kernelSize: Size,
+  options: MaxUnpoolOptions = {},
+): Tensor {
   return maxUnpool(1, input, indices, kernelSize, options);
 }
 
 /** See {@link MaxUnpool2d}. */
-export function maxUnpool2d(input: Tensor, indices: Tensor, kernelSize: Size, options: MaxUnpoolOptions = {}): Tensor {
+export function maxUnpool2d(
+  input: Tensor,
+  indices: Tensor,
+  kernelSize: Size,
+  options: MaxUnpoolOptions = {},
+): Tensor {
   return maxUnpool(2, input, indices, kernelSize, options);
 }
 
 /** See {@link MaxUnpool3d}. */
-export function maxUnpool3d(input: Tensor, indices: Tensor, kernelSize: Size, options: MaxUnpoolOptions = {}): Tensor {
+export function maxUnpool3d(
+  input: Tensor,
+  indices: Tensor,
+  kernelSize: Size,
+  options: MaxUnpoolOptions = {},
+): Tensor {
   return maxUnpool(3, input, indices, kernelSize, options);
 }
 
@@ -458,7 +577,11 @@ export class MaxUnpool1d extends MaxUnpool {
 
   override forward(input: Tensor, indices: Tensor, options: MaxUnpoolForwardOptions = {}): Tensor {
     const { kernelSize, stride, padding } = this;
-    return maxUnpool1d(input, indices, kernelSize, { stride, padding, outputSize: options.outputSize ?? null });
+    return maxUnpool1d(input, indices, kernelSize, {
+      stride,
+      padding,
+      outputSize: options.outputSize ?? null,
+    });
   }
 }
 
@@ -474,7 +597,11 @@ export class MaxUnpool2d extends MaxUnpool {
 
   override forward(input: Tensor, indices: Tensor, options: MaxUnpoolForwardOptions = {}): Tensor {
     const { kernelSize, stride, padding } = this;
-    return maxUnpool2d(input, indices, kernelSize, { stride, padding, outputSize: options.outputSize ?? null });
+    return maxUnpool2d(input, indices, kernelSize, {
+      stride,
+      padding,
+      outputSize: options.outputSize ?? null,
+    });
   }
 }
 
@@ -490,7 +617,11 @@ export class MaxUnpool3d extends MaxUnpool {
 
   override forward(input: Tensor, indices: Tensor, options: MaxUnpoolForwardOptions = {}): Tensor {
     const { kernelSize, stride, padding } = this;
-    return maxUnpool3d(input, indices, kernelSize, { stride, padding, outputSize: options.outputSize ?? null });
+    return maxUnpool3d(input, indices, kernelSize, {
+      stride,
+      padding,
+      outputSize: options.outputSize ?? null,
+    });
   }
 }
 

@@ -22,6 +22,19 @@ export function repr(value: unknown): string {
   if (value === false) return "False";
   if (typeof value === "string") return `'${value}'`;
   if (typeof value === "number") return Number.isSafeInteger(value) ? String(value) : floatRepr(value);
-  if (Array.isArray(value)) return value.length === 1 ? `(${repr(value[0])},)` : `(${value.map(repr).join(", ")})`;
+  if (Array.isArray(value))
+    return value.length === 1 ? `(${repr(value[0])},)` : `(${value.map(repr).join(", ")})`;
   return String(value);
+}
+
+/** `Name(...)` with the lines of a module and those of its children. */
+export function block(name: string, extra: string, children: string[]): string {
+  const extraLines = extra === "" ? [] : extra.split("\n");
+  if (children.length === 0 && extraLines.length <= 1) return `${name}(${extra})`;
+  return `${name}(\n  ${[...extraLines, ...children].join("\n  ")}\n)`;
+}
+
+/** Text whose further lines are moved in by two spaces. */
+export function indented(text: string): string {
+  return text.replaceAll("\n", "\n  ");
 }

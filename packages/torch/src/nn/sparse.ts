@@ -71,7 +71,11 @@ export interface EmbeddingBagFunctionOptions {
 }
 
 /** See {@link EmbeddingBag}. */
-export function embeddingBag(input: Tensor, weight: Tensor, options: EmbeddingBagFunctionOptions = {}): Tensor {
+export function embeddingBag(
+  input: Tensor,
+  weight: Tensor,
+  options: EmbeddingBagFunctionOptions = {},
+): Tensor {
   const { maxNorm = null, normType = 2, scaleGradByFreq = false, mode = "mean", sparse = false } = options;
   let { offsets = null, perSampleWeights = null, includeLastOffset = false } = options;
   let indices = input;
@@ -81,7 +85,9 @@ export function embeddingBag(input: Tensor, weight: Tensor, options: EmbeddingBa
     );
   }
   if (weight.dim() !== 2) {
-    throw new ArgumentError(`embeddingBag: weight has to be a 2D Tensor, but got Tensor of dimension ${weight.dim()}.`);
+    throw new ArgumentError(
+      `embeddingBag: weight has to be a 2D Tensor, but got Tensor of dimension ${weight.dim()}.`,
+    );
   }
   if (input.dim() === 2) {
     if (offsets !== null) {
@@ -94,7 +100,9 @@ export function embeddingBag(input: Tensor, weight: Tensor, options: EmbeddingBa
     indices = input.reshape([-1]);
     perSampleWeights = perSampleWeights?.reshape([-1]) ?? null;
   } else if (input.dim() !== 1) {
-    throw new ArgumentError(`embeddingBag: input has to be 1D or 2D Tensor, but got Tensor of dimension ${input.dim()}.`);
+    throw new ArgumentError(
+      `embeddingBag: input has to be 1D or 2D Tensor, but got Tensor of dimension ${input.dim()}.`,
+    );
   } else if (offsets === null || offsets.dim() !== 1) {
     throw new ArgumentError(
       `embeddingBag: offsets has to be a 1D Tensor but got ${offsets === null ? "null" : `${offsets.dim()}D`}.`,
@@ -102,18 +110,23 @@ export function embeddingBag(input: Tensor, weight: Tensor, options: EmbeddingBa
   }
   const modes: Record<EmbeddingBagMode, number> = { sum: 0, mean: 1, max: 2 };
   if (!Object.hasOwn(modes, mode)) {
-    throw new ArgumentError(`embeddingBag: mode has to be one of sum, mean or max, but got "${String(mode)}".`);
+    throw new ArgumentError(
+      `embeddingBag: mode has to be one of sum, mean or max, but got "${String(mode)}".`,
+    );
   }
   if (mode === "max" && scaleGradByFreq) {
     throw new ArgumentError("embeddingBag: max mode does not support scaling the gradient by the frequency.");
   }
-  if (mode === "max" && sparse) throw new ArgumentError("embeddingBag: max mode does not support sparse weights.");
+  if (mode === "max" && sparse)
+    throw new ArgumentError("embeddingBag: max mode does not support sparse weights.");
   if (perSampleWeights !== null && mode !== "sum") {
-    throw new ArgumentError(`embeddingBag: perSampleWeights is only supported for mode "sum" (got mode "${mode}").`);
+    throw new ArgumentError(
+      `embeddingBag: perSampleWeights is only supported for mode "sum" (got mode "${mode}").`,
+    );
   }
   if (maxNorm !== null) renorm(weight, indices, maxNorm, normType);
   const results = ops.call(
-    "aten::embedding_bag.padding_idx",
+    "aten::embedding_bag",
     weight,
     indices,
     offsets,
@@ -182,8 +195,11 @@ export class Embedding extends Module {
     embeddings: Tensor,
     options: EmbeddingFunctionOptions & { freeze?: boolean } = {},
   ): Embedding {
-    const module = pretrained(embeddings, (rows, columns) => new Embedding(rows, columns, { ...options, device: "meta" }));
-    module.weight = new Parameter(embeddings, !(options.freeze ?? true));
+    const module = pretrained(
+      embeddings,
+      (rows, columns) => new Embedding(rows, columns, { ...options, device: "meta" }),
+    );
+    module.weight = new Parameter(embeddings, { requiresGrad: !(options.freeze ?? true) });
     return module;
   }
 
@@ -265,12 +281,15 @@ export class EmbeddingBag extends Module {
   }
 
   /** A table that begins with given vectors, which are not trained unless `freeze` is false. */
-  static fromPretrained(embeddings: Tensor, options: EmbeddingBagOptions & { freeze?: boolean } = {}): EmbeddingBag {
+  static fromPretrained(
+    embeddings: Tensor,
+    options: EmbeddingBagOptions & { freeze?: boolean } = {},
+  ): EmbeddingBag {
     const module = pretrained(
       embeddings,
       (rows, columns) => new EmbeddingBag(rows, columns, { ...options, device: "meta" }),
     );
-    module.weight = new Parameter(embeddings, !(options.freeze ?? true));
+    module.weight = new Parameter(embeddings, { requiresGrad: !(options.freeze ?? true) });
     return module;
   }
 
@@ -290,7 +309,10 @@ export class EmbeddingBag extends Module {
     const isOptions = offsets !== null && offsets !== undefined && !("shape" in offsets);
     const given: EmbeddingBagForwardOptions = isOptions
       ? offsets
-      : { offsets: (offsets as Tensor | null | undefined) ?? null, perSampleWeights: perSampleWeights ?? null };
+      : {
+          offsets: (offsets as Tensor | null | undefined) ?? null,
+          perSampleWeights: perSampleWeights ?? null,
+        };
     const { maxNorm, normType, scaleGradByFreq, mode, sparse, includeLastOffset, paddingIdx } = this;
     const options = { maxNorm, normType, scaleGradByFreq, mode, sparse, includeLastOffset, paddingIdx };
     return embeddingBag(input, this.weight, { ...options, ...given });
