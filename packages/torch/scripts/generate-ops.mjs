@@ -1,38 +1,60 @@
-// Writes src/ops.generated.ts: the typed functions and methods of all public operators, from PyTorch's operator list.
+// Writes the typed functions and methods of all operators that PyTorch makes public: src/ops.generated.ts (`torch.*`,
+// `torch.linalg`, `torch.fft`, `torch.special`, `Tensor.*`) and src/nn/ops.generated.ts (what torch.nn.functional is made of).
 //
 //   node scripts/generate-ops.mjs [native_functions.yaml]
 //
-// The list is part of the torch wheel (torchgen/packaged/ATen/native/native_functions.yaml); its place is taken from
-// build/libtorch.json when it is not given.
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+// The schemas are part of the torch wheel (torchgen/packaged/ATen/native/native_functions.yaml); their place is taken from
+// build/libtorch.json when it is not given. What is public says pytorch.generated.json (see list-pytorch.py).
+import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parse } from "yaml";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
-function listPath() {
+function schemasPath() {
   if (process.argv[2]) return process.argv[2];
   const record = JSON.parse(readFileSync(join(root, "build/libtorch.json"), "utf8"));
   return join(record.path, "../torchgen/packaged/ATen/native/native_functions.yaml");
 }
 
-/** Written by hand in tensor.ts or ops.ts, or without meaning here. */
-const handMadeMethods = new Set(
-  (
-    "to size stride numel item dim backward is_contiguous storage_offset requires_grad_ retain_grad set_data is_leaf output_nr " +
-    "is_same_size rename rename_ align_to align_as refine_names numpy_T matrix_H mT mH bool"
-  ).split(" "),
+// ---------------------------------------------------------------- what to generate
+
+const words = (text) => new Set(text.trim().split(/\s+/));
+
+/** Written by hand in tensor.ts or tensor-members.ts. */
+const handMadeMethods = words(`
+  apply_ backward data dim is_contiguous is_leaf item new_tensor norm numel output_nr qscheme record_stream requires_grad_
+  mH mT nonzero polygamma result_type retain_grad retains_grad set_data size stft storage_offset stride to unique_consecutive
+  where`);
+/** Not methods in PyTorch, where an index does it. */
+const furtherMethods = words("slice");
+/** Written by hand in one of the files that ops.ts names. */
+const handMadeFunctions = words(`
+  atleast_1d atleast_2d atleast_3d block_diag broadcast_tensors cartesian_prod cdist chain_matmul einsum full meshgrid norm numel
+  nonzero promote_types result_type sparse_bsc_tensor
+  sparse_bsr_tensor sparse_compressed_tensor sparse_coo_tensor sparse_csc_tensor sparse_csr_tensor stft sym_constrain_range sym_constrain_range_for_size tensordot unique_consecutive`);
+/** Operators that torch.nn.functional is not made of. */
+const innerOfNn = /^_|_backward(_|$)|_forward$|_jvp$|^thnn_|^slow_conv|^conv_depthwise3d$|^mkldnn_/;
+
+/** Those that check none of their arguments. */
+const unsafe = new Set(
+  Array.from(
+    readFileSync(join(root, "src/unsafe-operators.ts"), "utf8").matchAll(/^ {2}"aten::(\w+)",$/gm),
+    (match) => match[1],
+  ),
 );
-const handMadeFunctions = new Set(["full", "size", "stride", "numel", "to", "item", "dim", "from_file", "is_same_size", "scalar_tensor"]);
-const internal =
-  /^_|_backward(_|$)|^cudnn_|^miopen_|^mkldnn_|^mps_|^fbgemm_|^q_|_forward$|^thnn_|^slow_conv|^conv_depthwise3d$|^native_(?!channel_shuffle|norm$)|_for_(c|python)|^sym_|^record_stream$|^to_mkldnn|^cudnn|_no_rank_check$|^nested_to|^data$|_copy$|^unsafe_|^lift/;
 
-const reserved = new Set("var default new delete function in instanceof typeof void with".split(" "));
+const listing = JSON.parse(readFileSync(join(root, "scripts/pytorch.generated.json"), "utf8")).groups;
+const publicFunctions = new Set(listing.torch);
+const publicMethods = new Set(listing["torch.Tensor"]);
+const namespaces = ["linalg", "fft", "special"].map((name) => ({
+  name,
+  prefix: `${name}_`,
+  members: new Set(listing[`torch.${name}`]),
+}));
 
-function camel(name) {
-  return name.replace(/(?<=[^_])_([^_])/g, (_, c) => c.toUpperCase());
-}
+// ---------------------------------------------------------------- reading schemas
 
 /** Splits at the commas that are not inside brackets or quotes. */
 function splitTop(text) {
@@ -56,15 +78,23 @@ function splitTop(text) {
   return parts;
 }
 
+/** `Tensor(a!)` is a Tensor as far as its type goes. */
+const withoutAlias = (type) => type.replace(/\([a-z!*| >-]*\)/g, "");
+
 function parseArgument(text) {
-  const match = /^(.+?)\s+(\w+)(?:\s*=\s*(.+))?$/s.exec(text);
-  const type = match[1].replace(/\([a-z!*| >-]*\)/g, "");
-  return { type, name: match[2], default: match[3], written: match[1].includes("!") };
+  const [, type, name, defaultValue] = /^(.+?)\s+(\w+)(?:\s*=\s*(.+))?$/s.exec(text);
+  return { type: withoutAlias(type), name, default: defaultValue };
+}
+
+function parseReturn(text) {
+  const named = /^(.*\S)\s+(\w+)$/s.exec(text);
+  return { type: withoutAlias(named ? named[1] : text), name: named?.[2], written: text.includes("!") };
 }
 
 function parseSchema(entry) {
-  const match = /^([\w.]+?)(?:\.(\w+))?\((.*)\)\s*->\s*(.+)$/s.exec(entry.func);
-  const [, name, overload = "", inside, result] = match;
+  const [, name, overload = "", inside, result] = /^([\w.]+?)(?:\.(\w+))?\((.*)\)\s*->\s*(.+)$/s.exec(
+    entry.func,
+  );
   const positional = [];
   const keyword = [];
   let list = positional;
@@ -72,19 +102,34 @@ function parseSchema(entry) {
     if (part === "*") list = keyword;
     else list.push(parseArgument(part));
   }
-  const returns = (result.startsWith("(") && result.endsWith(")") && !/^\([a-z!]+\)/.test(result) ? splitTop(result.slice(1, -1)) : [result]).map((part) => {
-    const named = /^(.*\S)\s+(\w+)$/s.exec(part);
-    const type = (named ? named[1] : part).replace(/\([a-z!*| >-]*\)/g, "");
-    return { type, name: named?.[2], written: part.includes("!") };
-  });
-  return { name, overload, positional, keyword, returns, entry };
+  const several = result.startsWith("(") && result.endsWith(")") && !/^\([a-z!]+\)/.test(result);
+  return {
+    name,
+    overload,
+    positional,
+    keyword,
+    returns: (several ? splitTop(result.slice(1, -1)) : [result]).map(parseReturn),
+    text: entry.func.replace(/\s+/g, " "),
+    variants: (entry.variants ?? "function")
+      .split("#")[0]
+      .split(",")
+      .map((variant) => variant.trim()),
+    space: entry.python_module ?? "torch",
+    factory: keyword.some((argument) => argument.name === "pin_memory"),
+  };
 }
+
+// ---------------------------------------------------------------- types
+
+const reserved = words("var default new delete function in instanceof typeof void with");
+const safe = (name) => (reserved.has(name) ? `${name}_` : name);
+const camel = (name) => name.replace(/(?<=[^_])_([^_])/g, (_, c) => c.toUpperCase());
 
 const scalarTypes = {
   Tensor: "Tensor",
   Scalar: "Scalar",
-  int: "number | bigint",
-  SymInt: "number | bigint",
+  int: "number",
+  SymInt: "number",
   float: "number",
   bool: "boolean",
   str: "string",
@@ -96,170 +141,267 @@ const scalarTypes = {
   Generator: "Generator",
 };
 
-function argumentType(type) {
+/** Strings of which only some are allowed, by the argument's name. */
+const choices = {
+  rounding_mode: ["trunc", "floor"],
+  side: ["left", "right"],
+  UPLO: ["L", "U"],
+  norm: ["forward", "backward", "ortho"],
+  interpolation: ["linear", "lower", "higher", "midpoint", "nearest"],
+  approximate: ["none", "tanh"],
+  padding: ["valid", "same"],
+  padding_side: ["left", "right"],
+};
+
+/** Integers that may lie beyond what a number holds exactly. */
+const wide = words("low high from to min_value max_value");
+
+function argumentType(type, name) {
   if (type.endsWith("?")) {
-    const inner = argumentType(type.slice(0, -1));
+    const inner = argumentType(type.slice(0, -1), name);
     return inner && `${inner} | null`;
   }
   const list = /^(.+)\[(\d*)\]$/.exec(type);
-  if (!list) return scalarTypes[type];
-  const element = list[1] === "int" || list[1] === "SymInt" ? "number" : argumentType(list[1]);
+  if (!list) {
+    if (type === "str" && choices[name])
+      return choices[name].map((choice) => JSON.stringify(choice)).join(" | ");
+    if ((type === "int" || type === "SymInt") && wide.has(name)) return "number | bigint";
+    return scalarTypes[type];
+  }
+  const element = argumentType(list[1], name);
   if (!element) return undefined;
   const array = element.includes("|") ? `readonly (${element})[]` : `readonly ${element}[]`;
   return list[2] && list[1] !== "Tensor" ? `${element} | ${array}` : array;
 }
 
-function resultType(type) {
-  if (type === "()") return "void";
-  if (/^Tensor\[\]$/.test(type)) return "Tensor[]";
-  const types = { Tensor: "Tensor", bool: "boolean", int: "number", SymInt: "number", float: "number", Scalar: "number", ScalarType: "number", str: "string" };
-  return types[type];
-}
+const resultTypes = {
+  "()": "void",
+  "Tensor[]": "Tensor[]",
+  Tensor: "Tensor",
+  bool: "boolean",
+  int: "number",
+  SymInt: "number",
+  float: "number",
+  Scalar: "number",
+  str: "string",
+};
 
-function returnsOf(schema, self) {
-  if (schema.returns.every((r) => r.written)) return { type: self ?? "Tensor" };
-  const types = schema.returns.map((r) => resultType(r.type));
-  if (types.some((t) => t === undefined)) return undefined;
+/** The result's type, with the names of its parts where it is an object; undefined where TypeScript has no such value. */
+function resultOf(schema, self) {
+  if (schema.returns.every((part) => part.written)) return { type: self ?? "Tensor" };
+  const types = schema.returns.map((part) => resultTypes[part.type]);
+  if (types.includes(undefined)) return undefined;
   if (types.length === 1) return { type: types[0] };
-  if (schema.returns.every((r) => r.name)) {
-    const names = schema.returns.map((r) => camel(r.name));
-    return { type: `{ ${names.map((n, i) => `${n}: ${types[i]}`).join("; ")} }`, names };
-  }
-  return { type: `[${types.join(", ")}]` };
+  if (!schema.returns.every((part) => part.name)) return { type: `[${types.join(", ")}]` };
+  const names = schema.returns.map((part) => camel(part.name));
+  return { type: `{ ${names.map((name, i) => `${name}: ${types[i]}`).join("; ")} }`, names };
 }
 
-const safe = (name) => (reserved.has(name) ? `${name}_` : name);
+// ---------------------------------------------------------------- signatures
 
-/** The ways to call one schema, as parameter lists. */
-function forms(schema, isMethod) {
-  const positional = isMethod ? schema.positional.filter((a) => a.name !== "self") : schema.positional;
-  const factory = schema.keyword.some((a) => a.name === "pin_memory");
-  const typed = (a) => ({ ...a, js: safe(camel(a.name === "self" ? "input" : a.name)), option: camel(a.name), ts: argumentType(a.type) });
-  const all = positional.map(typed);
-  const keyword = schema.keyword.map(typed);
-  if ([...all, ...keyword].some((a) => a.ts === undefined && a.default === undefined)) return [];
-  const required = all.filter((a) => a.default === undefined);
-  const optional = all.filter((a) => a.default !== undefined && a.ts !== undefined);
-  const needed = keyword.some((a) => a.default === undefined);
-  const optionList = (list) => {
-    const fields = list.filter((a) => a.ts !== undefined).map((a) => `${a.option}${a.default === undefined ? "" : "?"}: ${a.ts}`);
-    if (factory) fields.push("requiresGrad?: boolean");
-    return fields.length ? `{ ${fields.join("; ")} }` : undefined;
+const isIntList = (argument) => /^(int|SymInt)\[\d*\]$/.test(argument.type);
+const isRequired = (argument) => argument.default === undefined;
+
+/** The ways to call one schema, as parameter lists: everything by place, or what has a default by name in one object. */
+function parameterLists(schema, isMethod) {
+  const describe = (argument) => ({
+    ...argument,
+    parameter: safe(camel(argument.name === "self" ? "input" : argument.name)),
+    option: camel(argument.name),
+    ts: argumentType(argument.type, argument.name),
+  });
+  const positional = schema.positional
+    .filter((argument) => !isMethod || argument.name !== "self")
+    .map(describe);
+  const keyword = schema.keyword.map(describe);
+  if (!isMethod && withOut.has(schema.name))
+    keyword.push(describe({ name: "out", type: "Tensor", default: "None" }));
+  if ([...positional, ...keyword].some((argument) => argument.ts === undefined && isRequired(argument)))
+    return [];
+
+  const required = positional.filter(isRequired);
+  const optional = positional.filter((argument) => !isRequired(argument) && argument.ts !== undefined);
+  const mark = (argument) => (isRequired(argument) ? "" : "?");
+  const byPlace = (list) => list.map((argument) => `${argument.parameter}${mark(argument)}: ${argument.ts}`);
+  const byName = (list) => {
+    const fields = list
+      .filter((argument) => argument.ts)
+      .map((argument) => `${argument.option}${mark(argument)}: ${argument.ts}`);
+    if (schema.factory) fields.push("requiresGrad?: boolean");
+    if (fields.length === 0) return [];
+    return [`options${list.some(isRequired) ? "" : "?"}: { ${fields.join("; ")} }`];
   };
-  const positionalText = (list) => list.map((a) => `${a.js}${a.default === undefined ? "" : "?"}: ${a.ts}`);
-  const withOptions = (parameters, options, must) => [...parameters, ...(options ? [`options${must ? "" : "?"}: ${options}`] : [])].join(", ");
-  const result = [withOptions(positionalText([...required, ...optional]), optionList(keyword), needed && optional.length === 0)];
-  if (needed && optional.length > 0) result.pop();
-  if (optional.length > 0) result.push(withOptions(positionalText(required), optionList([...optional, ...keyword]), needed));
-  const byName = required.filter((a) => a.name !== "self" && a.type !== "Tensor");
-  const first = required.filter((a) => a.name === "self" || a.type === "Tensor");
-  if (isMethod && byName.length === required.length && required.length > 0) {
-    result.push(withOptions([], optionList([...required, ...optional, ...keyword]), true));
-  } else if (!isMethod && byName.length > 0 && first.length > 0 && first.length + byName.length === required.length) {
-    result.push(withOptions(positionalText(first), optionList([...byName, ...optional, ...keyword]), true));
+
+  const lists = [];
+  const must = keyword.some(isRequired);
+  if (!must || optional.length === 0)
+    lists.push([...byPlace([...required, ...optional]), ...byName(keyword)]);
+  if (optional.length > 0) lists.push([...byPlace(required), ...byName([...optional, ...keyword])]);
+  const tensors = required.filter((argument) => argument.name === "self" || argument.type === "Tensor");
+  const others = required.filter((argument) => !tensors.includes(argument));
+  if (others.length > 0 && (isMethod ? tensors.length === 0 : tensors.length > 0)) {
+    lists.push([...byPlace(tensors), ...byName([...others, ...optional, ...keyword])]);
   }
-  const lists = all.filter((a) => /^(int|SymInt)\[\d*\]$/.test(a.type));
-  if (lists.length === 1 && required.filter((a) => a.name !== "self").length === 1 && required.includes(lists[0])) {
-    const before = required.filter((a) => a.name === "self");
-    result.push([...positionalText(before), `...${lists[0].js}: number[]`].join(", "));
+  // x.view(2, 3), zeros(2, 3, { dtype }): the one list of sizes may be given one by one.
+  const sizes = positional.filter(isIntList);
+  const [only] = sizes;
+  if (
+    sizes.length === 1 &&
+    required.includes(only) &&
+    required.every((argument) => argument === only || argument.name === "self")
+  ) {
+    const before = byPlace(required.filter((argument) => argument !== only));
+    const options = byName([...optional, ...keyword]).map((text) => text.replace(/^options\?/, "options"));
+    const rest = `...${only.parameter}: number[]`;
+    if (options.length > 0) lists.push([...before, `...args: [${rest}, ${options}]`]);
+    lists.push([...before, rest]);
   }
-  return [...new Set(result)];
+  return lists.map((list) => list.join(", "));
 }
 
-const schemas = parse(readFileSync(listPath(), "utf8"))
-  .map(parseSchema)
-  .filter((s) => s.overload !== "out" && !/_out$|^out_|out$/.test(s.overload || "") && !s.entry.func.includes("Dimname") && !s.entry.func.includes("Stream"));
-
-function group(list) {
-  const groups = new Map();
-  for (const schema of list) groups.set(schema.name, [...(groups.get(schema.name) ?? []), schema]);
-  return groups;
-}
-
-const variants = (s) => (s.entry.variants ?? "function").split("#")[0].split(",").map((v) => v.trim());
-const isPublic = (s) => !internal.test(s.name);
-const namespaced = { linalg: /^linalg_/, fft: /^fft_/, special: /^special_/ };
-
-const lines = [];
-const methodTable = [];
-
-function documentation(list) {
-  return `/** ${list.map((s) => `\`${s.entry.func.replace(/\s+/g, " ").replaceAll("*/", "* /")}\``).join("<br>\n   * ")} */`;
-}
-
-function callType(list, isMethod, self) {
+/** All signatures of an operator, and the names of its results where they come as an object. */
+function signaturesOf(schemas, { isMethod = false, self } = {}) {
   const signatures = [];
   let names;
-  for (const schema of list) {
-    const result = returnsOf(schema, self);
+  for (const schema of schemas) {
+    const result = resultOf(schema, self);
     if (!result) continue;
     names ??= result.names;
-    for (const parameters of forms(schema, isMethod)) signatures.push(`(${parameters}): ${result.type}`);
+    for (const parameters of parameterLists(schema, isMethod))
+      signatures.push(`(${parameters}): ${result.type}`);
   }
   return { signatures: [...new Set(signatures)], names };
 }
 
-lines.push("export interface TensorMethods {");
-for (const [name, list] of group(schemas.filter((s) => isPublic(s) && variants(s).includes("method")))) {
-  if (handMadeMethods.has(name)) continue;
-  const self = name.endsWith("_") ? "this" : undefined;
-  const { signatures, names } = callType(list, true, self);
-  if (signatures.length === 0) continue;
-  lines.push(`  ${documentation(list)}`);
-  for (const signature of signatures) lines.push(`  ${camel(name)}${signature};`);
-  methodTable.push([camel(name), `aten::${name}`, names]);
+const documentation = (schemas, indent = "") =>
+  `${indent}/** ${schemas.map((schema) => `\`${schema.text.replaceAll("*/", "* /")}\``).join(`<br>\n${indent} * `)} */`;
+
+// ---------------------------------------------------------------- writing
+
+function grouped(schemas) {
+  const groups = new Map();
+  for (const schema of schemas) groups.set(schema.name, [...(groups.get(schema.name) ?? []), schema]);
+  return groups;
 }
-lines.push("}", "");
 
-const literal = (names) => (names ? `, ${JSON.stringify(names)}` : "");
+const isOut = (schema) =>
+  /(^|_)out$/.test(schema.overload) || schema.keyword.some((argument) => argument.name === "out");
+const everything = parse(readFileSync(schemasPath(), "utf8")).map(parseSchema);
+const schemas = everything.filter(
+  (schema) => !isOut(schema) && !unsafe.has(schema.name) && !/Dimname|Stream/.test(schema.text),
+);
+/** Functions that can write into a tensor that they are given: those of one result. */
+const withOut = new Set(
+  everything
+    .filter((schema) => isOut(schema) && schema.returns.length === 1 && schema.keyword.at(-1)?.name === "out")
+    .map((schema) => schema.name),
+);
+const functions = grouped(schemas.filter((schema) => schema.variants.includes("function")));
+const methods = grouped(schemas.filter((schema) => schema.variants.includes("method")));
 
-function functionEntry(name, list) {
-  const { signatures, names } = callType(list, false);
+/** The expression that makes a function, with its type. */
+function functionText(name, list, indent) {
+  const { signatures, names } = signaturesOf(list);
   if (signatures.length === 0) return undefined;
-  return { names, type: signatures.length === 1 ? signatures[0].replace(/\): ([^)]*)$/s, ") => $1") : undefined, signatures };
+  const isFactory = list.every(
+    (schema) => schema.factory && schema.positional.every((argument) => argument.name !== "self"),
+  );
+  const made = `${isFactory ? "makeFactory" : "makeFunction"}("aten::${name}"${names ? `, ${JSON.stringify(names)}` : ""})`;
+  return {
+    made,
+    type: `{\n${signatures.map((signature) => `${indent}  ${signature};\n`).join("")}${indent}}`,
+  };
 }
 
-const exported = [];
-for (const [name, list] of group(schemas.filter((s) => isPublic(s) && variants(s).includes("function") && (!s.entry.python_module || s.entry.python_module === "nn")))) {
-  if (handMadeFunctions.has(name) || Object.values(namespaced).some((n) => n.test(name)) || /^(sparse|nested)_/.test(name)) continue;
-  const entry = functionEntry(name, list);
-  if (!entry) continue;
-  const js = safe(camel(name));
-  exported.push([js, camel(name)]);
-  lines.push(documentation(list), `export const ${js}: {`);
-  for (const signature of entry.signatures) lines.push(`  ${signature};`);
-  lines.push(`} = makeFunction("aten::${name}"${literal(entry.names)}) as never;`, "");
-}
-
-for (const [space, prefix] of Object.entries(namespaced)) {
-  lines.push(`/** The functions of \`torch.${space}\`. */`, `export const ${space} = {`);
-  for (const [name, list] of group(schemas.filter((s) => isPublic(s) && prefix.test(s.name) && variants(s).includes("function")))) {
-    const entry = functionEntry(name, list);
-    if (!entry) continue;
-    lines.push(`  ${documentation(list)}`, `  ${camel(name.replace(prefix, ""))}: makeFunction("aten::${name}"${literal(entry.names)}) as never as {`);
-    for (const signature of entry.signatures) lines.push(`    ${signature};`);
-    lines.push("  },");
+/** Lines that export each operator as a function of its own name. */
+function exportedFunctions(entries) {
+  const lines = [];
+  const renamed = [];
+  for (const [name, list] of entries) {
+    const text = functionText(name, list, "");
+    if (!text) continue;
+    const js = safe(camel(name));
+    if (js !== camel(name)) renamed.push(`${js} as ${camel(name)}`);
+    lines.push(documentation(list), `export const ${js}: ${text.type} = ${text.made} as never;`, "");
   }
-  lines.push("};", "");
+  if (renamed.length > 0) lines.push(`export { ${renamed.join(", ")} };`, "");
+  return lines;
 }
 
-const renamed = exported.filter(([js, name]) => js !== name);
-if (renamed.length) lines.push(`export { ${renamed.map(([js, name]) => `${js} as ${name}`).join(", ")} };`, "");
+function namespaceObject({ name: space, prefix, members }) {
+  const lines = [`/** The functions of \`torch.${space}\`. */`, `export const ${space} = {`];
+  for (const [name, list] of functions) {
+    const member = name.startsWith(prefix) ? name.slice(prefix.length) : "";
+    const text = members.has(member) ? functionText(name, list, "  ") : undefined;
+    if (text)
+      lines.push(documentation(list, "  "), `  ${camel(member)}: ${text.made} as never as ${text.type},`);
+  }
+  return [...lines, "};", ""];
+}
 
-lines.push("/** What to install as methods: name, operator, names of the results. */", "export const methodTable: readonly (readonly [string, string, (readonly string[])?])[] = [");
-for (const [js, name, names] of methodTable) lines.push(`  [${JSON.stringify(js)}, ${JSON.stringify(name)}${literal(names)}],`);
-lines.push("];", "");
+function tensorMethods() {
+  const types = ["export interface TensorMethods {"];
+  const table = [
+    "/** What to install as methods: name, operator, names of the results. */",
+    "export const methodTable: readonly (readonly [string, string, (readonly string[])?])[] = [",
+  ];
+  for (const [name, list] of methods) {
+    if (!(publicMethods.has(name) || furtherMethods.has(name)) || handMadeMethods.has(name)) continue;
+    const { signatures, names } = signaturesOf(list, {
+      isMethod: true,
+      self: name.endsWith("_") ? "this" : undefined,
+    });
+    if (signatures.length === 0) continue;
+    if (list.some((schema) => schema.positional[0]?.name !== "self")) {
+      throw new Error(
+        `${name} takes the tensor whose method it is not as its first argument: write it by hand`,
+      );
+    }
+    types.push(documentation(list, "  "), ...signatures.map((signature) => `  ${camel(name)}${signature};`));
+    table.push(
+      `  [${[camel(name), `aten::${name}`, ...(names ? [names] : [])].map((part) => JSON.stringify(part)).join(", ")}],`,
+    );
+  }
+  return [...types, "}", "", ...table, "];", ""];
+}
 
-const header = [
-  "// Generated by scripts/generate-ops.mjs from PyTorch's list of operators; do not edit.",
-  'import type { Scalar } from "./complex.js";',
-  'import type { Device } from "./device.js";',
-  'import type { DType, Layout, MemoryFormat } from "./dtype.js";',
-  'import { makeFunction } from "./operator.js";',
-  'import type { Generator } from "./random.js";',
-  'import type { Tensor } from "./tensor.js";',
-  "",
-];
-const target = join(root, "src/ops.generated.ts");
-writeFileSync(target, [...header, ...lines].join("\n"));
-console.log(`${exported.length} functions, ${methodTable.length} methods, ${existsSync(target) ? readFileSync(target).length : 0} bytes`);
+function write(file, up, lines) {
+  const text = lines.join("\n");
+  const types = [
+    ["Scalar", "complex"],
+    ["Device", "device"],
+    ["DType, Layout, MemoryFormat", "dtype"],
+    ["Generator", "random"],
+    ["Tensor", "tensor"],
+  ];
+  const imports = types.flatMap(([names, from]) => {
+    const used = names.split(", ").filter((name) => new RegExp(`\\b${name}\\b`).test(text));
+    return used.length > 0 ? [`import type { ${used.join(", ")} } from "${up}${from}.js";`] : [];
+  });
+  const makers = ["makeFactory", "makeFunction"].filter((name) => text.includes(`${name}(`));
+  const head = [
+    "// Generated by scripts/generate-ops.mjs from PyTorch's list of operators; do not edit.",
+    ...imports,
+    `import { ${makers.join(", ")} } from "${up}operator.js";`,
+    "",
+  ];
+  writeFileSync(join(root, file), [...head, text].join("\n"));
+}
+
+write("src/ops.generated.ts", "./", [
+  ...tensorMethods(),
+  ...exportedFunctions(
+    [...functions].filter(
+      ([name, [first]]) =>
+        first.space === "torch" && publicFunctions.has(name) && !handMadeFunctions.has(name),
+    ),
+  ),
+  ...namespaces.flatMap(namespaceObject),
+]);
+write(
+  "src/nn/ops.generated.ts",
+  "../",
+  exportedFunctions(
+    [...functions].filter(([name, [first]]) => first.space === "nn" && !innerOfNn.test(name)),
+  ),
+);

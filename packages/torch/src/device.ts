@@ -1,3 +1,4 @@
+import { requireOptions } from "./checks.js";
 import { cudaProblem, native } from "./native.js";
 
 /** Where a tensor lives: the type of device, with a number where there are several. */
@@ -11,6 +12,23 @@ export type Device =
   | `xpu:${number}`
   | "meta";
 
+/** @internal The device that {@link setDefaultDevice} has set. */
+export let defaultDevice: Device | undefined;
+
+/**
+ * Sets where new tensors are made when no device is named; null sets it back to the CPU.
+ *
+ * @see https://pytorch.org/docs/stable/generated/torch.set_default_device.html
+ */
+export function setDefaultDevice(device: Device | null): void {
+  defaultDevice = device ?? undefined;
+}
+
+/** Where new tensors are made when no device is named. */
+export function getDefaultDevice(): Device {
+  return defaultDevice ?? "cpu";
+}
+
 /** Sets how many threads one operator may use on the CPU. */
 export function setNumThreads(count: number): void {
   native.setNumThreads(count);
@@ -21,7 +39,18 @@ export function getNumThreads(): number {
   return native.getNumThreads();
 }
 
-/** NVIDIA devices. */
+/** What an NVIDIA device is. */
+export interface CudaDeviceProperties {
+  name: string;
+  /** In bytes. */
+  totalMemory: number;
+  multiProcessorCount: number;
+  /** The compute capability is `major.minor`. */
+  major: number;
+  minor: number;
+}
+
+/** NVIDIA devices. Their memory: `accelerator`. */
 export const cuda = {
   /** Whether a CUDA device can be used in this process. */
   isAvailable: (): boolean => native.deviceCount("cuda") > 0,
@@ -29,6 +58,11 @@ export const cuda = {
   deviceCount: (): number => native.deviceCount("cuda"),
   /** Waits until all work queued on the device is done. */
   synchronize: (device: Device = "cuda"): void => native.synchronize(device),
+  /** What a device is; the current one where no number is given. Throws OperatorError where there is none. */
+  getDeviceProperties: (index: number | null = null): CudaDeviceProperties =>
+    native.cudaDeviceProperties(index),
+  /** The name of a device; of the current one where no number is given. Throws OperatorError where there is none. */
+  getDeviceName: (index: number | null = null): string => native.cudaDeviceProperties(index).name,
   /** Why CUDA cannot be used although there is a driver, else null. */
   problem: (): string | null => cudaProblem,
 };
@@ -47,6 +81,7 @@ export const mps = {
  * @see https://pytorch.org/docs/stable/generated/torch.use_deterministic_algorithms.html
  */
 export function useDeterministicAlgorithms(enabled: boolean, options: { warnOnly?: boolean } = {}): void {
+  requireOptions(options, "useDeterministicAlgorithms");
   native.setDeterministic(enabled, options.warnOnly ?? false);
 }
 

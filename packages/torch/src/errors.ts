@@ -23,7 +23,10 @@ export type OperatorErrorKind =
   | "LinAlgError"
   | "OutOfMemoryError";
 
-/** An operator of libtorch failed. `kind` is the name that the error has in PyTorch; `cause` holds libtorch's own report. */
+/**
+ * An operator of libtorch failed. `kind` is the name that the error has in PyTorch. With `TORCH_SHOW_CPP_STACKTRACES=1` in the
+ * environment, `cause` says where in libtorch it came from.
+ */
 export class OperatorError extends LevinError {
   override name = "OperatorError";
   readonly kind: OperatorErrorKind;

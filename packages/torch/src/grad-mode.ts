@@ -1,23 +1,20 @@
-import { ArgumentError } from "./errors.js";
+import { refusePromise, requireFunction } from "./checks.js";
 import { native } from "./native.js";
 
-function runSynchronously<T>(name: string, body: () => T, leave: () => void): T {
+/** @internal Runs a function that must not return a promise, then `leave`. */
+export function runSynchronously<T>(name: string, body: () => T, leave: () => void): T {
   let result: T;
   try {
     result = body();
   } finally {
     leave();
   }
-  if (typeof (result as { then?: unknown } | null)?.then === "function") {
-    throw new ArgumentError(
-      `${name}: the function must be synchronous, it returned a promise; the mode belongs to the thread and would reach other code ` +
-        "across an await. Await first, and call the function with the values.",
-    );
-  }
+  refusePromise(result, name);
   return result;
 }
 
 function withGradEnabled<T>(name: string, enabled: boolean, body: () => T): T {
+  requireFunction(body, name);
   const before = native.isGradEnabled();
   native.setGradEnabled(enabled);
   return runSynchronously(name, body, () => native.setGradEnabled(before));
@@ -45,6 +42,7 @@ export function enableGrad<T>(body: () => T): T {
  * @see https://pytorch.org/docs/stable/generated/torch.autograd.grad_mode.inference_mode.html
  */
 export function inferenceMode<T>(body: () => T): T {
+  requireFunction(body, "inferenceMode");
   return runSynchronously("inferenceMode", body, enterInferenceMode());
 }
 

@@ -1,3 +1,4 @@
+import { requireFunction } from "./checks.js";
 import { native } from "./native.js";
 
 /** What the tensors of this thread hold. */
@@ -20,4 +21,15 @@ export function memoryStats(): MemoryStats {
 /** Frees every unreachable tensor now. Not needed in a program: collections happen by themselves as tensors are made. */
 export function collect(): void {
   native.collect();
+}
+
+/** @internal Runs a function whose tensors are all kept: looking for ones that are not would be in vain, again and again. */
+export function keepingAll<T>(make: () => T): T {
+  requireFunction(make, "keepingAll");
+  const before = native.pauseCollection(true);
+  try {
+    return make();
+  } finally {
+    native.pauseCollection(before);
+  }
 }

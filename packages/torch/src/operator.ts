@@ -1,11 +1,19 @@
 import { Complex } from "./complex.js";
+import { defaultDevice } from "./device.js";
 import { ArgumentError } from "./errors.js";
 import { type Handle, native } from "./native.js";
 import { Generator } from "./random.js";
 import { Tensor } from "./tensor.js";
 
+const { call: callNative, findOperator } = native;
+
 /** Names of several results, for operators that give them as an object. */
 type ResultNames = readonly string[] | undefined;
+
+/** What the addon takes at most: arguments, and names with values of options. */
+const MOST_VALUES = 76;
+/** Longer lists are refused rather than converted element by element. */
+const LONGEST_LIST = 2 ** 24;
 
 const isPlainObject = (value: object): boolean => {
   const prototype = Object.getPrototypeOf(value);
@@ -15,130 +23,185 @@ const isPlainObject = (value: object): boolean => {
 /** A value as the addon takes it: handles instead of tensors and generators. */
 function unwrap(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
-  if (value instanceof Tensor) return value.handle;
-  if (Array.isArray(value)) return value.map(unwrap);
-  if (value instanceof Generator) return value.handle;
-  if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return Array.from(value as unknown as ArrayLike<number>);
+  if (value instanceof Tensor || value instanceof Generator) return value.handle;
+  if (Array.isArray(value)) return unwrapList(value);
+  if (ArrayBuffer.isView(value) && !(value instanceof DataView))
+    return unwrapList(value as unknown as ArrayLike<unknown>);
   return value;
+}
+
+function unwrapList(list: ArrayLike<unknown>): unknown[] {
+  if (list.length > LONGEST_LIST) {
+    throw new ArgumentError(
+      `a list of ${list.length} elements is too long for an argument; make a tensor of it`,
+    );
+  }
+  const result: unknown[] = [];
+  for (let i = 0; i < list.length; i++) {
+    const element = list[i];
+    result.push(element instanceof Tensor ? element.handle : element);
+  }
+  return result;
 }
 
 /** A result as users see it: tensors instead of handles. Only handles have no prototype. */
 function wrap(result: unknown): unknown {
   if (typeof result !== "object" || result === null) return result;
   if (Array.isArray(result)) return result.map(wrap);
-  if (Object.getPrototypeOf(result) === null) return Tensor.wrap(result as Handle);
+  if (Object.getPrototypeOf(result) === null) return new Tensor(result as Handle);
   const { re, im } = result as { re: number; im: number };
   return new Complex(re, im);
 }
 
-function named(result: unknown, names: ResultNames): unknown {
+/** The result of an operator: what it gave, or where it has only written into its arguments the one it wrote to. */
+function finish(result: unknown, written: unknown, names: ResultNames): unknown {
+  if (result === undefined) return written;
   if (names === undefined || !Array.isArray(result) || result.length !== names.length) return wrap(result);
-  return Object.fromEntries(names.map((name, i) => [name, wrap(result[i])]));
+  const object: Record<string, unknown> = {};
+  for (let i = 0; i < names.length; i++) object[names[i] as string] = wrap(result[i]);
+  return object;
 }
 
 /** Calls with anything that is not just a few tensors and numbers: lists, generators, options. */
-function callGeneral(operator: number, self: Tensor | undefined, args: readonly unknown[], names: ResultNames): unknown {
-  const values: unknown[] = [];
+function callGeneral(
+  operator: number,
+  self: Tensor | undefined,
+  args: ArrayLike<unknown>,
+  names: ResultNames,
+): unknown {
+  const values: unknown[] = [operator, 0];
   if (self !== undefined) values.push(self.handle);
   let options: Record<string, unknown> | undefined;
   for (let i = 0; i < args.length; i++) {
     const arg = args[i];
-    if (i === args.length - 1 && typeof arg === "object" && arg !== null && isPlainObject(arg)) {
+    if (
+      i === args.length - 1 &&
+      typeof arg === "object" &&
+      arg !== null &&
+      isPlainObject(arg) &&
+      !isComplexLike(arg)
+    ) {
       options = arg as Record<string, unknown>;
     } else {
       values.push(unwrap(arg));
     }
   }
-  const positional = values.length;
+  values[1] = values.length - 2;
   let requiresGrad = false;
   if (options !== undefined) {
     for (const key in options) {
-      if (key === "requiresGrad") {
-        requiresGrad = options[key] === true;
-      } else if (options[key] !== undefined) {
-        values.push(key, unwrap(options[key]));
-      }
+      const value = options[key];
+      if (key === "requiresGrad") requiresGrad = flag(value);
+      else if (value !== undefined) values.push(key, unwrap(value));
     }
   }
-  if (values.length > 76) {
-    throw new ArgumentError(`too many arguments: ${values.length} were given; give a list of numbers as one array`);
+  if (values.length > MOST_VALUES + 2) {
+    throw new ArgumentError(
+      `too many arguments: ${values.length - 2} were given; give a list of numbers as one array`,
+    );
   }
-  const result = native.call(operator, positional, ...values);
-  if (result === undefined) return written(self, args, options);
-  const wrapped = named(result, names);
-  if (requiresGrad && wrapped instanceof Tensor) wrapped.requiresGrad = true;
-  return wrapped;
+  const result = finish(
+    callNative(...(values as Parameters<typeof callNative>)),
+    options?.out ?? self ?? args[0],
+    names,
+  );
+  if (requiresGrad && result instanceof Tensor) result.requiresGrad = true;
+  return result;
 }
 
-/** The result of an operator that has only written into its arguments: `out` where it was given, else the tensor it changed. */
-function written(self: Tensor | undefined, args: readonly unknown[], options: Record<string, unknown> | undefined): unknown {
-  if (options?.out !== undefined) return options.out;
-  return self ?? args[0];
+/** `{ re, im }` is a number, not options: no operator has options of these names. */
+function isComplexLike(value: object): boolean {
+  return "re" in value && "im" in value;
 }
 
-/** Calls an operator; the ways with up to two tensors or numbers make no lists on the way. */
-function run(operator: number, self: Tensor, args: readonly unknown[], names: ResultNames): unknown {
-  let result: unknown;
-  const count = args.length;
-  if (count === 0) {
-    result = native.call(operator, 1, self.handle);
-  } else if (count === 1) {
-    const a = args[0];
-    if (a instanceof Tensor) result = native.call(operator, 2, self.handle, a.handle);
-    else if (typeof a !== "object") result = native.call(operator, 2, self.handle, a);
-    else return callGeneral(operator, self, args, names);
-  } else {
-    return callGeneral(operator, self, args, names);
-  }
-  if (result === undefined) return self;
-  if (names !== undefined || typeof result !== "object" || result === null || Array.isArray(result)) return named(result, names);
-  if (Object.getPrototypeOf(result) === null) return Tensor.wrap(result as Handle);
-  return wrap(result);
+function flag(value: unknown): boolean {
+  if (typeof value === "boolean" || value === undefined) return value === true;
+  throw new ArgumentError(`requiresGrad must be true or false, got ${String(value)}`);
 }
+
+/** What the addon takes as it is. */
+const isSimple = (value: unknown): boolean => typeof value !== "object" || value === null;
 
 /** A function over an operator of libtorch; the operator is looked up at the first call. */
 export function makeFunction(name: string, names?: readonly string[]): (...args: never[]) => unknown {
   let operator = -1;
+  return function (a?: unknown, b?: unknown): unknown {
+    if (operator < 0) operator = findOperator(name);
+    if (a instanceof Tensor) {
+      // biome-ignore lint/complexity/noArguments: makes no array on the way, where two arguments are the most common case
+      switch (arguments.length) {
+        case 1:
+          return finish(callNative(operator, 1, a.handle), a, names);
+        case 2:
+          if (b instanceof Tensor) return finish(callNative(operator, 2, a.handle, b.handle), a, names);
+          if (isSimple(b)) return finish(callNative(operator, 2, a.handle, b), a, names);
+      }
+    }
+    // biome-ignore lint/complexity/noArguments: see above
+    return callGeneral(operator, undefined, arguments, names);
+  };
+}
+
+/** A function over an operator that makes tensors: on the default device where none is named. */
+export function makeFactory(name: string, names?: readonly string[]): (...args: never[]) => unknown {
+  let operator = -1;
   return (...args: unknown[]) => {
     if (operator < 0) operator = native.findOperator(name);
-    const first = args[0];
-    if (first instanceof Tensor && args.length <= 2) return run(operator, first, args.slice(1), names);
-    return callGeneral(operator, undefined, args, names);
+    const given = defaultDevice === undefined ? args : withDevice(args, defaultDevice);
+    return callGeneral(operator, undefined, given, names);
   };
+}
+
+function withDevice(args: readonly unknown[], device: string): unknown[] {
+  const last = args.at(-1);
+  const hasOptions = typeof last === "object" && last !== null && isPlainObject(last);
+  const options = hasOptions ? (last as Record<string, unknown>) : {};
+  return [...(hasOptions ? args.slice(0, -1) : args), { ...options, device: options.device ?? device }];
 }
 
 /** Adds operators as methods of {@link Tensor}: `[method, operator, names of the results]`. */
 export function installMethods(table: readonly (readonly [string, string, (readonly string[])?])[]): void {
   for (const [method, name, names] of table) {
-    let operator = -1;
     Object.defineProperty(Tensor.prototype, method, {
       configurable: true,
       writable: true,
-      value(this: Tensor, ...args: unknown[]) {
-        if (operator < 0) operator = native.findOperator(name);
-        return run(operator, this, args, names);
-      },
+      value: makeMethod(name, names),
     });
   }
 }
 
+function makeMethod(name: string, names: ResultNames): (this: Tensor, ...args: never[]) => unknown {
+  let operator = -1;
+  return function (this: Tensor, a?: unknown, b?: unknown, c?: unknown): unknown {
+    if (operator < 0) operator = findOperator(name);
+    // biome-ignore lint/complexity/noArguments: makes no array on the way, where two arguments are the most common case
+    switch (arguments.length) {
+      case 0:
+        return finish(callNative(operator, 1, this.handle), this, names);
+      case 1:
+        if (a instanceof Tensor) return finish(callNative(operator, 2, this.handle, a.handle), this, names);
+        if (isSimple(a)) return finish(callNative(operator, 2, this.handle, a), this, names);
+        break;
+      case 2:
+        if (isSimple(a) && isSimple(b))
+          return finish(callNative(operator, 3, this.handle, a, b), this, names);
+        break;
+      case 3:
+        if (isSimple(a) && isSimple(b) && isSimple(c))
+          return finish(callNative(operator, 4, this.handle, a, b, c), this, names);
+    }
+    // biome-ignore lint/complexity/noArguments: see above
+    return callGeneral(operator, this, arguments, names);
+  };
+}
+
 const operators = new Map<string, number>();
 
-/**
- * Calls any operator that libtorch registers, by its full name, also those without a typed function.
- *
- * ```ts
- * ops.call("aten::_softmax", x, 1, false)
- * ```
- *
- * @param name such as `"aten::add"`; the form is chosen by the arguments
- * @param args as for every function here: by position, then one object with further ones by their camelCase name
- * @throws ArgumentError where the operator does not exist or takes other arguments
- */
+/** Calls any operator by its full name, also an unsafe one: for the package itself. Users get {@link callByName}. */
 export function call(name: string, ...args: unknown[]): unknown {
   let operator = operators.get(name);
   if (operator === undefined) {
-    operator = native.findOperator(name);
+    operator = findOperator(name);
     operators.set(name, operator);
   }
   return callGeneral(operator, undefined, args, undefined);

@@ -2,13 +2,11 @@
 import type { Scalar } from "./complex.js";
 import type { Device } from "./device.js";
 import type { DType, Layout, MemoryFormat } from "./dtype.js";
-import { makeFunction } from "./operator.js";
 import type { Generator } from "./random.js";
 import type { Tensor } from "./tensor.js";
+import { makeFactory, makeFunction } from "./operator.js";
 
 export interface TensorMethods {
-  /** `retains_grad(Tensor self) -> bool` */
-  retainsGrad(): boolean;
   /** `abs(Tensor self) -> Tensor` */
   abs(): Tensor;
   /** `abs_(Tensor(a!) self) -> Tensor(a!)` */
@@ -66,9 +64,9 @@ export interface TensorMethods {
   /** `all.dim(Tensor self, int dim, bool keepdim=False) -> Tensor`<br>
    * `all.dims(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor`<br>
    * `all(Tensor self) -> Tensor` */
-  all(dim: number | bigint, keepdim?: boolean): Tensor;
-  all(dim: number | bigint, options?: { keepdim?: boolean }): Tensor;
-  all(options: { dim: number | bigint; keepdim?: boolean }): Tensor;
+  all(dim: number, keepdim?: boolean): Tensor;
+  all(dim: number, options?: { keepdim?: boolean }): Tensor;
+  all(options: { dim: number; keepdim?: boolean }): Tensor;
   all(dim?: readonly number[] | null, keepdim?: boolean): Tensor;
   all(options?: { dim?: readonly number[] | null; keepdim?: boolean }): Tensor;
   all(): Tensor;
@@ -78,18 +76,18 @@ export interface TensorMethods {
   /** `any.dim(Tensor self, int dim, bool keepdim=False) -> Tensor`<br>
    * `any.dims(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor`<br>
    * `any(Tensor self) -> Tensor` */
-  any(dim: number | bigint, keepdim?: boolean): Tensor;
-  any(dim: number | bigint, options?: { keepdim?: boolean }): Tensor;
-  any(options: { dim: number | bigint; keepdim?: boolean }): Tensor;
+  any(dim: number, keepdim?: boolean): Tensor;
+  any(dim: number, options?: { keepdim?: boolean }): Tensor;
+  any(options: { dim: number; keepdim?: boolean }): Tensor;
   any(dim?: readonly number[] | null, keepdim?: boolean): Tensor;
   any(options?: { dim?: readonly number[] | null; keepdim?: boolean }): Tensor;
   any(): Tensor;
   /** `argmax(Tensor self, int? dim=None, bool keepdim=False) -> Tensor` */
-  argmax(dim?: number | bigint | null, keepdim?: boolean): Tensor;
-  argmax(options?: { dim?: number | bigint | null; keepdim?: boolean }): Tensor;
+  argmax(dim?: number | null, keepdim?: boolean): Tensor;
+  argmax(options?: { dim?: number | null; keepdim?: boolean }): Tensor;
   /** `argmin(Tensor self, int? dim=None, bool keepdim=False) -> Tensor` */
-  argmin(dim?: number | bigint | null, keepdim?: boolean): Tensor;
-  argmin(options?: { dim?: number | bigint | null; keepdim?: boolean }): Tensor;
+  argmin(dim?: number | null, keepdim?: boolean): Tensor;
+  argmin(options?: { dim?: number | null; keepdim?: boolean }): Tensor;
   /** `acosh(Tensor self) -> Tensor` */
   acosh(): Tensor;
   /** `acosh_(Tensor(a!) self) -> Tensor(a!)` */
@@ -115,13 +113,13 @@ export interface TensorMethods {
   /** `arctanh_(Tensor(a!) self) -> Tensor(a!)` */
   arctanh_(): this;
   /** `as_strided(Tensor(a) self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor(a)` */
-  asStrided(size: readonly number[], stride: readonly number[], storageOffset?: number | bigint | null): Tensor;
-  asStrided(size: readonly number[], stride: readonly number[], options?: { storageOffset?: number | bigint | null }): Tensor;
-  asStrided(options: { size: readonly number[]; stride: readonly number[]; storageOffset?: number | bigint | null }): Tensor;
+  asStrided(size: readonly number[], stride: readonly number[], storageOffset?: number | null): Tensor;
+  asStrided(size: readonly number[], stride: readonly number[], options?: { storageOffset?: number | null }): Tensor;
+  asStrided(options: { size: readonly number[]; stride: readonly number[]; storageOffset?: number | null }): Tensor;
   /** `as_strided_(Tensor(a!) self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor(a!)` */
-  asStrided_(size: readonly number[], stride: readonly number[], storageOffset?: number | bigint | null): this;
-  asStrided_(size: readonly number[], stride: readonly number[], options?: { storageOffset?: number | bigint | null }): this;
-  asStrided_(options: { size: readonly number[]; stride: readonly number[]; storageOffset?: number | bigint | null }): this;
+  asStrided_(size: readonly number[], stride: readonly number[], storageOffset?: number | null): this;
+  asStrided_(size: readonly number[], stride: readonly number[], options?: { storageOffset?: number | null }): this;
+  asStrided_(options: { size: readonly number[]; stride: readonly number[]; storageOffset?: number | null }): this;
   /** `asin(Tensor self) -> Tensor` */
   asin(): Tensor;
   /** `asin_(Tensor(a!) self) -> Tensor(a!)` */
@@ -153,8 +151,8 @@ export interface TensorMethods {
   bernoulli_(p?: number, options?: { generator?: Generator | null }): this;
   bernoulli_(options?: { p?: number; generator?: Generator | null }): this;
   /** `bincount(Tensor self, Tensor? weights=None, SymInt minlength=0) -> Tensor` */
-  bincount(weights?: Tensor | null, minlength?: number | bigint): Tensor;
-  bincount(options?: { weights?: Tensor | null; minlength?: number | bigint }): Tensor;
+  bincount(weights?: Tensor | null, minlength?: number): Tensor;
+  bincount(options?: { weights?: Tensor | null; minlength?: number }): Tensor;
   /** `bitwise_not(Tensor self) -> Tensor` */
   bitwiseNot(): Tensor;
   /** `bitwise_not_(Tensor(a!) self) -> Tensor(a!)` */
@@ -195,22 +193,27 @@ export interface TensorMethods {
   ceil(): Tensor;
   /** `ceil_(Tensor(a!) self) -> Tensor(a!)` */
   ceil_(): this;
+  /** `unsafe_chunk(Tensor self, int chunks, int dim=0) -> Tensor[]` */
+  unsafeChunk(chunks: number, dim?: number): Tensor[];
+  unsafeChunk(chunks: number, options?: { dim?: number }): Tensor[];
+  unsafeChunk(options: { chunks: number; dim?: number }): Tensor[];
   /** `chunk(Tensor(a -> *) self, int chunks, int dim=0) -> Tensor(a)[]` */
-  chunk(chunks: number | bigint, dim?: number | bigint): Tensor[];
-  chunk(chunks: number | bigint, options?: { dim?: number | bigint }): Tensor[];
-  chunk(options: { chunks: number | bigint; dim?: number | bigint }): Tensor[];
+  chunk(chunks: number, dim?: number): Tensor[];
+  chunk(chunks: number, options?: { dim?: number }): Tensor[];
+  chunk(options: { chunks: number; dim?: number }): Tensor[];
   /** `tensor_split.sections(Tensor(a -> *) self, SymInt sections, int dim=0) -> Tensor(a)[]`<br>
    * `tensor_split.indices(Tensor(a -> *) self, SymInt[] indices, int dim=0) -> Tensor(a)[]`<br>
    * `tensor_split.tensor_indices_or_sections(Tensor(a -> *) self, Tensor tensor_indices_or_sections, int dim=0) -> Tensor(a)[]` */
-  tensorSplit(sections: number | bigint, dim?: number | bigint): Tensor[];
-  tensorSplit(sections: number | bigint, options?: { dim?: number | bigint }): Tensor[];
-  tensorSplit(options: { sections: number | bigint; dim?: number | bigint }): Tensor[];
-  tensorSplit(indices: readonly number[], dim?: number | bigint): Tensor[];
-  tensorSplit(indices: readonly number[], options?: { dim?: number | bigint }): Tensor[];
-  tensorSplit(options: { indices: readonly number[]; dim?: number | bigint }): Tensor[];
+  tensorSplit(sections: number, dim?: number): Tensor[];
+  tensorSplit(sections: number, options?: { dim?: number }): Tensor[];
+  tensorSplit(options: { sections: number; dim?: number }): Tensor[];
+  tensorSplit(indices: readonly number[], dim?: number): Tensor[];
+  tensorSplit(indices: readonly number[], options?: { dim?: number }): Tensor[];
+  tensorSplit(options: { indices: readonly number[]; dim?: number }): Tensor[];
+  tensorSplit(...args: [...indices: number[], options: { dim?: number }]): Tensor[];
   tensorSplit(...indices: number[]): Tensor[];
-  tensorSplit(tensorIndicesOrSections: Tensor, dim?: number | bigint): Tensor[];
-  tensorSplit(tensorIndicesOrSections: Tensor, options?: { dim?: number | bigint }): Tensor[];
+  tensorSplit(tensorIndicesOrSections: Tensor, dim?: number): Tensor[];
+  tensorSplit(tensorIndicesOrSections: Tensor, options?: { dim?: number }): Tensor[];
   /** `clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor`<br>
    * `clamp.Tensor(Tensor self, Tensor? min=None, Tensor? max=None) -> Tensor` */
   clamp(min?: Scalar | null, max?: Scalar | null): Tensor;
@@ -273,66 +276,66 @@ export interface TensorMethods {
   countNonzero(dim: readonly number[]): Tensor;
   countNonzero(options: { dim: readonly number[] }): Tensor;
   countNonzero(...dim: number[]): Tensor;
-  countNonzero(dim?: number | bigint | null): Tensor;
-  countNonzero(options?: { dim?: number | bigint | null }): Tensor;
+  countNonzero(dim?: number | null): Tensor;
+  countNonzero(options?: { dim?: number | null }): Tensor;
   /** `cov(Tensor self, *, int correction=1, Tensor? fweights=None, Tensor? aweights=None) -> Tensor` */
-  cov(options?: { correction?: number | bigint; fweights?: Tensor | null; aweights?: Tensor | null }): Tensor;
+  cov(options?: { correction?: number; fweights?: Tensor | null; aweights?: Tensor | null }): Tensor;
   /** `corrcoef(Tensor self) -> Tensor` */
   corrcoef(): Tensor;
   /** `cummax(Tensor self, int dim) -> (Tensor values, Tensor indices)` */
-  cummax(dim: number | bigint): { values: Tensor; indices: Tensor };
-  cummax(options: { dim: number | bigint }): { values: Tensor; indices: Tensor };
+  cummax(dim: number): { values: Tensor; indices: Tensor };
+  cummax(options: { dim: number }): { values: Tensor; indices: Tensor };
   /** `cummin(Tensor self, int dim) -> (Tensor values, Tensor indices)` */
-  cummin(dim: number | bigint): { values: Tensor; indices: Tensor };
-  cummin(options: { dim: number | bigint }): { values: Tensor; indices: Tensor };
+  cummin(dim: number): { values: Tensor; indices: Tensor };
+  cummin(options: { dim: number }): { values: Tensor; indices: Tensor };
   /** `cumprod(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor` */
-  cumprod(dim: number | bigint, options?: { dtype?: DType | null }): Tensor;
-  cumprod(options: { dim: number | bigint; dtype?: DType | null }): Tensor;
+  cumprod(dim: number, options?: { dtype?: DType | null }): Tensor;
+  cumprod(options: { dim: number; dtype?: DType | null }): Tensor;
   /** `cumprod_(Tensor(a!) self, int dim, *, ScalarType? dtype=None) -> Tensor(a!)` */
-  cumprod_(dim: number | bigint, options?: { dtype?: DType | null }): this;
-  cumprod_(options: { dim: number | bigint; dtype?: DType | null }): this;
+  cumprod_(dim: number, options?: { dtype?: DType | null }): this;
+  cumprod_(options: { dim: number; dtype?: DType | null }): this;
   /** `cumsum(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor` */
-  cumsum(dim: number | bigint, options?: { dtype?: DType | null }): Tensor;
-  cumsum(options: { dim: number | bigint; dtype?: DType | null }): Tensor;
+  cumsum(dim: number, options?: { dtype?: DType | null }): Tensor;
+  cumsum(options: { dim: number; dtype?: DType | null }): Tensor;
   /** `cumsum_(Tensor(a!) self, int dim, *, ScalarType? dtype=None) -> Tensor(a!)` */
-  cumsum_(dim: number | bigint, options?: { dtype?: DType | null }): this;
-  cumsum_(options: { dim: number | bigint; dtype?: DType | null }): this;
+  cumsum_(dim: number, options?: { dtype?: DType | null }): this;
+  cumsum_(options: { dim: number; dtype?: DType | null }): this;
   /** `diag_embed(Tensor self, int offset=0, int dim1=-2, int dim2=-1) -> Tensor` */
-  diagEmbed(offset?: number | bigint, dim1?: number | bigint, dim2?: number | bigint): Tensor;
-  diagEmbed(options?: { offset?: number | bigint; dim1?: number | bigint; dim2?: number | bigint }): Tensor;
+  diagEmbed(offset?: number, dim1?: number, dim2?: number): Tensor;
+  diagEmbed(options?: { offset?: number; dim1?: number; dim2?: number }): Tensor;
   /** `diagflat(Tensor self, int offset=0) -> Tensor` */
-  diagflat(offset?: number | bigint): Tensor;
-  diagflat(options?: { offset?: number | bigint }): Tensor;
+  diagflat(offset?: number): Tensor;
+  diagflat(options?: { offset?: number }): Tensor;
   /** `diagonal(Tensor(a) self, int offset=0, int dim1=0, int dim2=1) -> Tensor(a)` */
-  diagonal(offset?: number | bigint, dim1?: number | bigint, dim2?: number | bigint): Tensor;
-  diagonal(options?: { offset?: number | bigint; dim1?: number | bigint; dim2?: number | bigint }): Tensor;
+  diagonal(offset?: number, dim1?: number, dim2?: number): Tensor;
+  diagonal(options?: { offset?: number; dim1?: number; dim2?: number }): Tensor;
   /** `fill_diagonal_(Tensor(a!) self, Scalar fill_value, bool wrap=False) -> Tensor(a!)` */
   fillDiagonal_(fillValue: Scalar, wrap?: boolean): this;
   fillDiagonal_(fillValue: Scalar, options?: { wrap?: boolean }): this;
   fillDiagonal_(options: { fillValue: Scalar; wrap?: boolean }): this;
   /** `diff(Tensor self, int n=1, int dim=-1, Tensor? prepend=None, Tensor? append=None) -> Tensor` */
-  diff(n?: number | bigint, dim?: number | bigint, prepend?: Tensor | null, append?: Tensor | null): Tensor;
-  diff(options?: { n?: number | bigint; dim?: number | bigint; prepend?: Tensor | null; append?: Tensor | null }): Tensor;
+  diff(n?: number, dim?: number, prepend?: Tensor | null, append?: Tensor | null): Tensor;
+  diff(options?: { n?: number; dim?: number; prepend?: Tensor | null; append?: Tensor | null }): Tensor;
   /** `div.Tensor(Tensor self, Tensor other) -> Tensor`<br>
    * `div.Tensor_mode(Tensor self, Tensor other, *, str? rounding_mode) -> Tensor`<br>
    * `div.Scalar(Tensor self, Scalar other) -> Tensor`<br>
    * `div.Scalar_mode(Tensor self, Scalar other, *, str? rounding_mode) -> Tensor` */
   div(other: Tensor): Tensor;
-  div(other: Tensor, options: { roundingMode: string | null }): Tensor;
+  div(other: Tensor, options: { roundingMode: "trunc" | "floor" | null }): Tensor;
   div(other: Scalar): Tensor;
   div(options: { other: Scalar }): Tensor;
-  div(other: Scalar, options: { roundingMode: string | null }): Tensor;
-  div(options: { other: Scalar; roundingMode: string | null }): Tensor;
+  div(other: Scalar, options: { roundingMode: "trunc" | "floor" | null }): Tensor;
+  div(options: { other: Scalar; roundingMode: "trunc" | "floor" | null }): Tensor;
   /** `div_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`<br>
    * `div_.Tensor_mode(Tensor(a!) self, Tensor other, *, str? rounding_mode) -> Tensor(a!)`<br>
    * `div_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`<br>
    * `div_.Scalar_mode(Tensor(a!) self, Scalar other, *, str? rounding_mode) -> Tensor(a!)` */
   div_(other: Tensor): this;
-  div_(other: Tensor, options: { roundingMode: string | null }): this;
+  div_(other: Tensor, options: { roundingMode: "trunc" | "floor" | null }): this;
   div_(other: Scalar): this;
   div_(options: { other: Scalar }): this;
-  div_(other: Scalar, options: { roundingMode: string | null }): this;
-  div_(options: { other: Scalar; roundingMode: string | null }): this;
+  div_(other: Scalar, options: { roundingMode: "trunc" | "floor" | null }): this;
+  div_(options: { other: Scalar; roundingMode: "trunc" | "floor" | null }): this;
   /** `divide.Tensor(Tensor self, Tensor other) -> Tensor`<br>
    * `divide.Scalar(Tensor self, Scalar other) -> Tensor`<br>
    * `divide.Tensor_mode(Tensor self, Tensor other, *, str? rounding_mode) -> Tensor`<br>
@@ -340,9 +343,9 @@ export interface TensorMethods {
   divide(other: Tensor): Tensor;
   divide(other: Scalar): Tensor;
   divide(options: { other: Scalar }): Tensor;
-  divide(other: Tensor, options: { roundingMode: string | null }): Tensor;
-  divide(other: Scalar, options: { roundingMode: string | null }): Tensor;
-  divide(options: { other: Scalar; roundingMode: string | null }): Tensor;
+  divide(other: Tensor, options: { roundingMode: "trunc" | "floor" | null }): Tensor;
+  divide(other: Scalar, options: { roundingMode: "trunc" | "floor" | null }): Tensor;
+  divide(options: { other: Scalar; roundingMode: "trunc" | "floor" | null }): Tensor;
   /** `divide_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`<br>
    * `divide_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`<br>
    * `divide_.Tensor_mode(Tensor(a!) self, Tensor other, *, str? rounding_mode) -> Tensor(a!)`<br>
@@ -350,9 +353,9 @@ export interface TensorMethods {
   divide_(other: Tensor): this;
   divide_(other: Scalar): this;
   divide_(options: { other: Scalar }): this;
-  divide_(other: Tensor, options: { roundingMode: string | null }): this;
-  divide_(other: Scalar, options: { roundingMode: string | null }): this;
-  divide_(options: { other: Scalar; roundingMode: string | null }): this;
+  divide_(other: Tensor, options: { roundingMode: "trunc" | "floor" | null }): this;
+  divide_(other: Scalar, options: { roundingMode: "trunc" | "floor" | null }): this;
+  divide_(options: { other: Scalar; roundingMode: "trunc" | "floor" | null }): this;
   /** `true_divide.Tensor(Tensor self, Tensor other) -> Tensor`<br>
    * `true_divide.Scalar(Tensor self, Scalar other) -> Tensor` */
   trueDivide(other: Tensor): Tensor;
@@ -370,6 +373,7 @@ export interface TensorMethods {
   /** `new_empty(Tensor self, SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
   newEmpty(size: readonly number[], options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
   newEmpty(options: { size: readonly number[]; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
+  newEmpty(...args: [...size: number[], options: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }]): Tensor;
   newEmpty(...size: number[]): Tensor;
   /** `new_empty_strided(Tensor self, SymInt[] size, SymInt[] stride, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
   newEmptyStrided(size: readonly number[], stride: readonly number[], options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
@@ -380,14 +384,17 @@ export interface TensorMethods {
   /** `new_zeros(Tensor self, SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
   newZeros(size: readonly number[], options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
   newZeros(options: { size: readonly number[]; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
+  newZeros(...args: [...size: number[], options: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }]): Tensor;
   newZeros(...size: number[]): Tensor;
   /** `new_ones(Tensor self, SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
   newOnes(size: readonly number[], options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
   newOnes(options: { size: readonly number[]; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
+  newOnes(...args: [...size: number[], options: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }]): Tensor;
   newOnes(...size: number[]): Tensor;
   /** `resize_(Tensor(a!) self, SymInt[] size, *, MemoryFormat? memory_format=None) -> Tensor(a!)` */
   resize_(size: readonly number[], options?: { memoryFormat?: MemoryFormat | null }): this;
   resize_(options: { size: readonly number[]; memoryFormat?: MemoryFormat | null }): this;
+  resize_(...args: [...size: number[], options: { memoryFormat?: MemoryFormat | null }]): this;
   resize_(...size: number[]): this;
   /** `erf(Tensor self) -> Tensor` */
   erf(): Tensor;
@@ -412,15 +419,16 @@ export interface TensorMethods {
   /** `expand(Tensor(a) self, SymInt[] size, *, bool implicit=False) -> Tensor(a)` */
   expand(size: readonly number[], options?: { implicit?: boolean }): Tensor;
   expand(options: { size: readonly number[]; implicit?: boolean }): Tensor;
+  expand(...args: [...size: number[], options: { implicit?: boolean }]): Tensor;
   expand(...size: number[]): Tensor;
   /** `expand_as(Tensor(a) self, Tensor other) -> Tensor(a)` */
   expandAs(other: Tensor): Tensor;
   /** `flatten.using_ints(Tensor(a) self, int start_dim=0, int end_dim=-1) -> Tensor(a)` */
-  flatten(startDim?: number | bigint, endDim?: number | bigint): Tensor;
-  flatten(options?: { startDim?: number | bigint; endDim?: number | bigint }): Tensor;
+  flatten(startDim?: number, endDim?: number): Tensor;
+  flatten(options?: { startDim?: number; endDim?: number }): Tensor;
   /** `unflatten.int(Tensor(a) self, int dim, SymInt[] sizes) -> Tensor(a)` */
-  unflatten(dim: number | bigint, sizes: readonly number[]): Tensor;
-  unflatten(options: { dim: number | bigint; sizes: readonly number[] }): Tensor;
+  unflatten(dim: number, sizes: readonly number[]): Tensor;
+  unflatten(options: { dim: number; sizes: readonly number[] }): Tensor;
   /** `fill_.Scalar(Tensor(a!) self, Scalar value) -> Tensor(a!)`<br>
    * `fill_.Tensor(Tensor(a!) self, Tensor value) -> Tensor(a!)` */
   fill_(value: Scalar): this;
@@ -456,7 +464,9 @@ export interface TensorMethods {
   index(indices: readonly (Tensor | null)[]): Tensor;
   index(options: { indices: readonly (Tensor | null)[] }): Tensor;
   /** `index_copy_(Tensor(a!) self, int dim, Tensor index, Tensor source) -> Tensor(a!)` */
-  indexCopy_(dim: number | bigint, index: Tensor, source: Tensor): this;
+  indexCopy_(dim: number, index: Tensor, source: Tensor): this;
+  /** `index_copy(Tensor self, int dim, Tensor index, Tensor source) -> Tensor` */
+  indexCopy(dim: number, index: Tensor, source: Tensor): Tensor;
   /** `index_put_(Tensor(a!) self, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor(a!)` */
   indexPut_(indices: readonly (Tensor | null)[], values: Tensor, accumulate?: boolean): this;
   indexPut_(indices: readonly (Tensor | null)[], values: Tensor, options?: { accumulate?: boolean }): this;
@@ -482,6 +492,8 @@ export interface TensorMethods {
   isreal(): Tensor;
   /** `is_nonzero(Tensor self) -> bool` */
   isNonzero(): boolean;
+  /** `is_same_size(Tensor self, Tensor other) -> bool` */
+  isSameSize(other: Tensor): boolean;
   /** `is_signed(Tensor self) -> bool` */
   isSigned(): boolean;
   /** `is_inference(Tensor self) -> bool` */
@@ -491,9 +503,9 @@ export interface TensorMethods {
   /** `kron(Tensor self, Tensor other) -> Tensor` */
   kron(other: Tensor): Tensor;
   /** `kthvalue(Tensor self, SymInt k, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)` */
-  kthvalue(k: number | bigint, dim?: number | bigint, keepdim?: boolean): { values: Tensor; indices: Tensor };
-  kthvalue(k: number | bigint, options?: { dim?: number | bigint; keepdim?: boolean }): { values: Tensor; indices: Tensor };
-  kthvalue(options: { k: number | bigint; dim?: number | bigint; keepdim?: boolean }): { values: Tensor; indices: Tensor };
+  kthvalue(k: number, dim?: number, keepdim?: boolean): { values: Tensor; indices: Tensor };
+  kthvalue(k: number, options?: { dim?: number; keepdim?: boolean }): { values: Tensor; indices: Tensor };
+  kthvalue(options: { k: number; dim?: number; keepdim?: boolean }): { values: Tensor; indices: Tensor };
   /** `nan_to_num(Tensor self, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor` */
   nanToNum(nan?: number | null, posinf?: number | null, neginf?: number | null): Tensor;
   nanToNum(options?: { nan?: number | null; posinf?: number | null; neginf?: number | null }): Tensor;
@@ -535,32 +547,33 @@ export interface TensorMethods {
   xlogy_(other: Scalar): this;
   xlogy_(options: { other: Scalar }): this;
   /** `log_softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor` */
-  logSoftmax(dim: number | bigint, dtype?: DType | null): Tensor;
-  logSoftmax(dim: number | bigint, options?: { dtype?: DType | null }): Tensor;
-  logSoftmax(options: { dim: number | bigint; dtype?: DType | null }): Tensor;
+  logSoftmax(dim: number, dtype?: DType | null): Tensor;
+  logSoftmax(dim: number, options?: { dtype?: DType | null }): Tensor;
+  logSoftmax(options: { dim: number; dtype?: DType | null }): Tensor;
   /** `logcumsumexp(Tensor self, int dim) -> Tensor` */
-  logcumsumexp(dim: number | bigint): Tensor;
-  logcumsumexp(options: { dim: number | bigint }): Tensor;
+  logcumsumexp(dim: number): Tensor;
+  logcumsumexp(options: { dim: number }): Tensor;
   /** `logsumexp(Tensor self, int[1] dim, bool keepdim=False) -> Tensor` */
   logsumexp(dim: number | readonly number[], keepdim?: boolean): Tensor;
   logsumexp(dim: number | readonly number[], options?: { keepdim?: boolean }): Tensor;
   logsumexp(options: { dim: number | readonly number[]; keepdim?: boolean }): Tensor;
+  logsumexp(...args: [...dim: number[], options: { keepdim?: boolean }]): Tensor;
   logsumexp(...dim: number[]): Tensor;
   /** `matmul(Tensor self, Tensor other) -> Tensor` */
   matmul(other: Tensor): Tensor;
   /** `matrix_power(Tensor self, int n) -> Tensor` */
-  matrixPower(n: number | bigint): Tensor;
-  matrixPower(options: { n: number | bigint }): Tensor;
+  matrixPower(n: number): Tensor;
+  matrixPower(options: { n: number }): Tensor;
   /** `matrix_exp(Tensor self) -> Tensor` */
   matrixExp(): Tensor;
   /** `aminmax(Tensor self, *, int? dim=None, bool keepdim=False) -> (Tensor min, Tensor max)` */
-  aminmax(options?: { dim?: number | bigint | null; keepdim?: boolean }): { min: Tensor; max: Tensor };
+  aminmax(options?: { dim?: number | null; keepdim?: boolean }): { min: Tensor; max: Tensor };
   /** `max.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)`<br>
    * `max(Tensor self) -> Tensor`<br>
    * `max.other(Tensor self, Tensor other) -> Tensor` */
-  max(dim: number | bigint, keepdim?: boolean): { values: Tensor; indices: Tensor };
-  max(dim: number | bigint, options?: { keepdim?: boolean }): { values: Tensor; indices: Tensor };
-  max(options: { dim: number | bigint; keepdim?: boolean }): { values: Tensor; indices: Tensor };
+  max(dim: number, keepdim?: boolean): { values: Tensor; indices: Tensor };
+  max(dim: number, options?: { keepdim?: boolean }): { values: Tensor; indices: Tensor };
+  max(options: { dim: number; keepdim?: boolean }): { values: Tensor; indices: Tensor };
   max(): Tensor;
   max(other: Tensor): Tensor;
   /** `amax(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor` */
@@ -578,21 +591,21 @@ export interface TensorMethods {
   /** `median(Tensor self) -> Tensor`<br>
    * `median.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)` */
   median(): Tensor;
-  median(dim: number | bigint, keepdim?: boolean): { values: Tensor; indices: Tensor };
-  median(dim: number | bigint, options?: { keepdim?: boolean }): { values: Tensor; indices: Tensor };
-  median(options: { dim: number | bigint; keepdim?: boolean }): { values: Tensor; indices: Tensor };
+  median(dim: number, keepdim?: boolean): { values: Tensor; indices: Tensor };
+  median(dim: number, options?: { keepdim?: boolean }): { values: Tensor; indices: Tensor };
+  median(options: { dim: number; keepdim?: boolean }): { values: Tensor; indices: Tensor };
   /** `nanmedian(Tensor self) -> Tensor`<br>
    * `nanmedian.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)` */
   nanmedian(): Tensor;
-  nanmedian(dim: number | bigint, keepdim?: boolean): { values: Tensor; indices: Tensor };
-  nanmedian(dim: number | bigint, options?: { keepdim?: boolean }): { values: Tensor; indices: Tensor };
-  nanmedian(options: { dim: number | bigint; keepdim?: boolean }): { values: Tensor; indices: Tensor };
+  nanmedian(dim: number, keepdim?: boolean): { values: Tensor; indices: Tensor };
+  nanmedian(dim: number, options?: { keepdim?: boolean }): { values: Tensor; indices: Tensor };
+  nanmedian(options: { dim: number; keepdim?: boolean }): { values: Tensor; indices: Tensor };
   /** `min.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)`<br>
    * `min(Tensor self) -> Tensor`<br>
    * `min.other(Tensor self, Tensor other) -> Tensor` */
-  min(dim: number | bigint, keepdim?: boolean): { values: Tensor; indices: Tensor };
-  min(dim: number | bigint, options?: { keepdim?: boolean }): { values: Tensor; indices: Tensor };
-  min(options: { dim: number | bigint; keepdim?: boolean }): { values: Tensor; indices: Tensor };
+  min(dim: number, keepdim?: boolean): { values: Tensor; indices: Tensor };
+  min(dim: number, options?: { keepdim?: boolean }): { values: Tensor; indices: Tensor };
+  min(options: { dim: number; keepdim?: boolean }): { values: Tensor; indices: Tensor };
   min(): Tensor;
   min(other: Tensor): Tensor;
   /** `amin(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor` */
@@ -601,8 +614,8 @@ export interface TensorMethods {
   /** `mm(Tensor self, Tensor mat2) -> Tensor` */
   mm(mat2: Tensor): Tensor;
   /** `mode(Tensor self, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)` */
-  mode(dim?: number | bigint, keepdim?: boolean): { values: Tensor; indices: Tensor };
-  mode(options?: { dim?: number | bigint; keepdim?: boolean }): { values: Tensor; indices: Tensor };
+  mode(dim?: number, keepdim?: boolean): { values: Tensor; indices: Tensor };
+  mode(options?: { dim?: number; keepdim?: boolean }): { values: Tensor; indices: Tensor };
   /** `mul.Tensor(Tensor self, Tensor other) -> Tensor`<br>
    * `mul.Scalar(Tensor self, Scalar other) -> Tensor` */
   mul(other: Tensor): Tensor;
@@ -626,16 +639,19 @@ export interface TensorMethods {
   /** `mv(Tensor self, Tensor vec) -> Tensor` */
   mv(vec: Tensor): Tensor;
   /** `mvlgamma(Tensor self, int p) -> Tensor` */
-  mvlgamma(p: number | bigint): Tensor;
-  mvlgamma(options: { p: number | bigint }): Tensor;
+  mvlgamma(p: number): Tensor;
+  mvlgamma(options: { p: number }): Tensor;
   /** `mvlgamma_(Tensor(a!) self, int p) -> Tensor(a!)` */
-  mvlgamma_(p: number | bigint): this;
-  mvlgamma_(options: { p: number | bigint }): this;
+  mvlgamma_(p: number): this;
+  mvlgamma_(options: { p: number }): this;
+  /** `narrow_copy(Tensor self, int dim, SymInt start, SymInt length) -> Tensor` */
+  narrowCopy(dim: number, start: number, length: number): Tensor;
+  narrowCopy(options: { dim: number; start: number; length: number }): Tensor;
   /** `narrow(Tensor(a) self, int dim, SymInt start, SymInt length) -> Tensor(a)`<br>
    * `narrow.Tensor(Tensor(a) self, int dim, Tensor start, SymInt length) -> Tensor(a)` */
-  narrow(dim: number | bigint, start: number | bigint, length: number | bigint): Tensor;
-  narrow(options: { dim: number | bigint; start: number | bigint; length: number | bigint }): Tensor;
-  narrow(dim: number | bigint, start: Tensor, length: number | bigint): Tensor;
+  narrow(dim: number, start: number, length: number): Tensor;
+  narrow(options: { dim: number; start: number; length: number }): Tensor;
+  narrow(dim: number, start: Tensor, length: number): Tensor;
   /** `permute(Tensor(a) self, int[] dims) -> Tensor(a)` */
   permute(dims: readonly number[]): Tensor;
   permute(options: { dims: readonly number[] }): Tensor;
@@ -644,14 +660,14 @@ export interface TensorMethods {
    * `movedim.int(Tensor(a) self, int source, int destination) -> Tensor(a)` */
   movedim(source: readonly number[], destination: readonly number[]): Tensor;
   movedim(options: { source: readonly number[]; destination: readonly number[] }): Tensor;
-  movedim(source: number | bigint, destination: number | bigint): Tensor;
-  movedim(options: { source: number | bigint; destination: number | bigint }): Tensor;
+  movedim(source: number, destination: number): Tensor;
+  movedim(options: { source: number; destination: number }): Tensor;
   /** `moveaxis.intlist(Tensor(a) self, int[] source, int[] destination) -> Tensor(a)`<br>
    * `moveaxis.int(Tensor(a) self, int source, int destination) -> Tensor(a)` */
   moveaxis(source: readonly number[], destination: readonly number[]): Tensor;
   moveaxis(options: { source: readonly number[]; destination: readonly number[] }): Tensor;
-  moveaxis(source: number | bigint, destination: number | bigint): Tensor;
-  moveaxis(options: { source: number | bigint; destination: number | bigint }): Tensor;
+  moveaxis(source: number, destination: number): Tensor;
+  moveaxis(options: { source: number; destination: number }): Tensor;
   /** `adjoint(Tensor(a) self) -> Tensor(a)` */
   adjoint(): Tensor;
   /** `is_pinned(Tensor self, Device? device=None) -> bool` */
@@ -691,11 +707,11 @@ export interface TensorMethods {
   repeat(...repeats: number[]): Tensor;
   /** `repeat_interleave.self_Tensor(Tensor self, Tensor repeats, int? dim=None, *, SymInt? output_size=None) -> Tensor`<br>
    * `repeat_interleave.self_int(Tensor self, SymInt repeats, int? dim=None, *, SymInt? output_size=None) -> Tensor` */
-  repeatInterleave(repeats: Tensor, dim?: number | bigint | null, options?: { outputSize?: number | bigint | null }): Tensor;
-  repeatInterleave(repeats: Tensor, options?: { dim?: number | bigint | null; outputSize?: number | bigint | null }): Tensor;
-  repeatInterleave(repeats: number | bigint, dim?: number | bigint | null, options?: { outputSize?: number | bigint | null }): Tensor;
-  repeatInterleave(repeats: number | bigint, options?: { dim?: number | bigint | null; outputSize?: number | bigint | null }): Tensor;
-  repeatInterleave(options: { repeats: number | bigint; dim?: number | bigint | null; outputSize?: number | bigint | null }): Tensor;
+  repeatInterleave(repeats: Tensor, dim?: number | null, options?: { outputSize?: number | null }): Tensor;
+  repeatInterleave(repeats: Tensor, options?: { dim?: number | null; outputSize?: number | null }): Tensor;
+  repeatInterleave(repeats: number, dim?: number | null, options?: { outputSize?: number | null }): Tensor;
+  repeatInterleave(repeats: number, options?: { dim?: number | null; outputSize?: number | null }): Tensor;
+  repeatInterleave(options: { repeats: number; dim?: number | null; outputSize?: number | null }): Tensor;
   /** `reshape(Tensor(a) self, SymInt[] shape) -> Tensor(a)` */
   reshape(shape: readonly number[]): Tensor;
   reshape(options: { shape: readonly number[] }): Tensor;
@@ -705,11 +721,11 @@ export interface TensorMethods {
   /** `round(Tensor self) -> Tensor`<br>
    * `round.decimals(Tensor self, *, int decimals) -> Tensor` */
   round(): Tensor;
-  round(options: { decimals: number | bigint }): Tensor;
+  round(options: { decimals: number }): Tensor;
   /** `round_(Tensor(a!) self) -> Tensor(a!)`<br>
    * `round_.decimals(Tensor(a!) self, *, int decimals) -> Tensor(a!)` */
   round_(): this;
-  round_(options: { decimals: number | bigint }): this;
+  round_(options: { decimals: number }): this;
   /** `relu(Tensor self) -> Tensor` */
   relu(): Tensor;
   /** `relu_(Tensor(a!) self) -> Tensor(a!)` */
@@ -724,8 +740,8 @@ export interface TensorMethods {
   /** `rsqrt_(Tensor(a!) self) -> Tensor(a!)` */
   rsqrt_(): this;
   /** `select.int(Tensor(a) self, int dim, SymInt index) -> Tensor(a)` */
-  select(dim: number | bigint, index: number | bigint): Tensor;
-  select(options: { dim: number | bigint; index: number | bigint }): Tensor;
+  select(dim: number, index: number): Tensor;
+  select(options: { dim: number; index: number }): Tensor;
   /** `sigmoid(Tensor self) -> Tensor` */
   sigmoid(): Tensor;
   /** `sigmoid_(Tensor(a!) self) -> Tensor(a!)` */
@@ -753,60 +769,72 @@ export interface TensorMethods {
   /** `detach_(Tensor(a!) self) -> Tensor(a!)` */
   detach_(): this;
   /** `slice.Tensor(Tensor(a) self, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor(a)` */
-  slice(dim?: number | bigint, start?: number | bigint | null, end?: number | bigint | null, step?: number | bigint): Tensor;
-  slice(options?: { dim?: number | bigint; start?: number | bigint | null; end?: number | bigint | null; step?: number | bigint }): Tensor;
+  slice(dim?: number, start?: number | null, end?: number | null, step?: number): Tensor;
+  slice(options?: { dim?: number; start?: number | null; end?: number | null; step?: number }): Tensor;
   /** `slice_inverse(Tensor(a) self, Tensor src, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor(a)` */
-  sliceInverse(src: Tensor, dim?: number | bigint, start?: number | bigint | null, end?: number | bigint | null, step?: number | bigint): Tensor;
-  sliceInverse(src: Tensor, options?: { dim?: number | bigint; start?: number | bigint | null; end?: number | bigint | null; step?: number | bigint }): Tensor;
+  sliceInverse(src: Tensor, dim?: number, start?: number | null, end?: number | null, step?: number): Tensor;
+  sliceInverse(src: Tensor, options?: { dim?: number; start?: number | null; end?: number | null; step?: number }): Tensor;
   /** `slice_scatter(Tensor self, Tensor src, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor` */
-  sliceScatter(src: Tensor, dim?: number | bigint, start?: number | bigint | null, end?: number | bigint | null, step?: number | bigint): Tensor;
-  sliceScatter(src: Tensor, options?: { dim?: number | bigint; start?: number | bigint | null; end?: number | bigint | null; step?: number | bigint }): Tensor;
+  sliceScatter(src: Tensor, dim?: number, start?: number | null, end?: number | null, step?: number): Tensor;
+  sliceScatter(src: Tensor, options?: { dim?: number; start?: number | null; end?: number | null; step?: number }): Tensor;
   /** `select_scatter(Tensor self, Tensor src, int dim, SymInt index) -> Tensor` */
-  selectScatter(src: Tensor, dim: number | bigint, index: number | bigint): Tensor;
+  selectScatter(src: Tensor, dim: number, index: number): Tensor;
   /** `diagonal_scatter(Tensor self, Tensor src, int offset=0, int dim1=0, int dim2=1) -> Tensor` */
-  diagonalScatter(src: Tensor, offset?: number | bigint, dim1?: number | bigint, dim2?: number | bigint): Tensor;
-  diagonalScatter(src: Tensor, options?: { offset?: number | bigint; dim1?: number | bigint; dim2?: number | bigint }): Tensor;
+  diagonalScatter(src: Tensor, offset?: number, dim1?: number, dim2?: number): Tensor;
+  diagonalScatter(src: Tensor, options?: { offset?: number; dim1?: number; dim2?: number }): Tensor;
   /** `as_strided_scatter(Tensor self, Tensor src, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor` */
-  asStridedScatter(src: Tensor, size: readonly number[], stride: readonly number[], storageOffset?: number | bigint | null): Tensor;
-  asStridedScatter(src: Tensor, size: readonly number[], stride: readonly number[], options?: { storageOffset?: number | bigint | null }): Tensor;
+  asStridedScatter(src: Tensor, size: readonly number[], stride: readonly number[], storageOffset?: number | null): Tensor;
+  asStridedScatter(src: Tensor, size: readonly number[], stride: readonly number[], options?: { storageOffset?: number | null }): Tensor;
   /** `smm(Tensor self, Tensor mat2) -> Tensor` */
   smm(mat2: Tensor): Tensor;
   /** `softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor` */
-  softmax(dim: number | bigint, dtype?: DType | null): Tensor;
-  softmax(dim: number | bigint, options?: { dtype?: DType | null }): Tensor;
-  softmax(options: { dim: number | bigint; dtype?: DType | null }): Tensor;
+  softmax(dim: number, dtype?: DType | null): Tensor;
+  softmax(dim: number, options?: { dtype?: DType | null }): Tensor;
+  softmax(options: { dim: number; dtype?: DType | null }): Tensor;
+  /** `unsafe_split.Tensor(Tensor self, SymInt split_size, int dim=0) -> Tensor[]` */
+  unsafeSplit(splitSize: number, dim?: number): Tensor[];
+  unsafeSplit(splitSize: number, options?: { dim?: number }): Tensor[];
+  unsafeSplit(options: { splitSize: number; dim?: number }): Tensor[];
   /** `split.Tensor(Tensor(a -> *) self, SymInt split_size, int dim=0) -> Tensor(a)[]`<br>
    * `split.sizes(Tensor(a -> *) self, SymInt[] split_size, int dim=0) -> Tensor(a)[]` */
-  split(splitSize: number | bigint, dim?: number | bigint): Tensor[];
-  split(splitSize: number | bigint, options?: { dim?: number | bigint }): Tensor[];
-  split(options: { splitSize: number | bigint; dim?: number | bigint }): Tensor[];
-  split(splitSize: readonly number[], dim?: number | bigint): Tensor[];
-  split(splitSize: readonly number[], options?: { dim?: number | bigint }): Tensor[];
-  split(options: { splitSize: readonly number[]; dim?: number | bigint }): Tensor[];
+  split(splitSize: number, dim?: number): Tensor[];
+  split(splitSize: number, options?: { dim?: number }): Tensor[];
+  split(options: { splitSize: number; dim?: number }): Tensor[];
+  split(splitSize: readonly number[], dim?: number): Tensor[];
+  split(splitSize: readonly number[], options?: { dim?: number }): Tensor[];
+  split(options: { splitSize: readonly number[]; dim?: number }): Tensor[];
+  split(...args: [...splitSize: number[], options: { dim?: number }]): Tensor[];
   split(...splitSize: number[]): Tensor[];
+  /** `unsafe_split_with_sizes(Tensor self, SymInt[] split_sizes, int dim=0) -> Tensor[]` */
+  unsafeSplitWithSizes(splitSizes: readonly number[], dim?: number): Tensor[];
+  unsafeSplitWithSizes(splitSizes: readonly number[], options?: { dim?: number }): Tensor[];
+  unsafeSplitWithSizes(options: { splitSizes: readonly number[]; dim?: number }): Tensor[];
+  unsafeSplitWithSizes(...args: [...splitSizes: number[], options: { dim?: number }]): Tensor[];
+  unsafeSplitWithSizes(...splitSizes: number[]): Tensor[];
   /** `split_with_sizes(Tensor(a -> *) self, SymInt[] split_sizes, int dim=0) -> Tensor(a)[]` */
-  splitWithSizes(splitSizes: readonly number[], dim?: number | bigint): Tensor[];
-  splitWithSizes(splitSizes: readonly number[], options?: { dim?: number | bigint }): Tensor[];
-  splitWithSizes(options: { splitSizes: readonly number[]; dim?: number | bigint }): Tensor[];
+  splitWithSizes(splitSizes: readonly number[], dim?: number): Tensor[];
+  splitWithSizes(splitSizes: readonly number[], options?: { dim?: number }): Tensor[];
+  splitWithSizes(options: { splitSizes: readonly number[]; dim?: number }): Tensor[];
+  splitWithSizes(...args: [...splitSizes: number[], options: { dim?: number }]): Tensor[];
   splitWithSizes(...splitSizes: number[]): Tensor[];
   /** `hsplit.int(Tensor(a -> *) self, int sections) -> Tensor(a)[]`<br>
    * `hsplit.array(Tensor(a -> *) self, int[] indices) -> Tensor(a)[]` */
-  hsplit(sections: number | bigint): Tensor[];
-  hsplit(options: { sections: number | bigint }): Tensor[];
+  hsplit(sections: number): Tensor[];
+  hsplit(options: { sections: number }): Tensor[];
   hsplit(indices: readonly number[]): Tensor[];
   hsplit(options: { indices: readonly number[] }): Tensor[];
   hsplit(...indices: number[]): Tensor[];
   /** `vsplit.int(Tensor(a -> *) self, int sections) -> Tensor(a)[]`<br>
    * `vsplit.array(Tensor(a -> *) self, int[] indices) -> Tensor(a)[]` */
-  vsplit(sections: number | bigint): Tensor[];
-  vsplit(options: { sections: number | bigint }): Tensor[];
+  vsplit(sections: number): Tensor[];
+  vsplit(options: { sections: number }): Tensor[];
   vsplit(indices: readonly number[]): Tensor[];
   vsplit(options: { indices: readonly number[] }): Tensor[];
   vsplit(...indices: number[]): Tensor[];
   /** `dsplit.int(Tensor(a -> *) self, int sections) -> Tensor(a)[]`<br>
    * `dsplit.array(Tensor(a -> *) self, int[] indices) -> Tensor(a)[]` */
-  dsplit(sections: number | bigint): Tensor[];
-  dsplit(options: { sections: number | bigint }): Tensor[];
+  dsplit(sections: number): Tensor[];
+  dsplit(options: { sections: number }): Tensor[];
   dsplit(indices: readonly number[]): Tensor[];
   dsplit(options: { indices: readonly number[] }): Tensor[];
   dsplit(...indices: number[]): Tensor[];
@@ -814,8 +842,8 @@ export interface TensorMethods {
    * `squeeze.dim(Tensor(a) self, int dim) -> Tensor(a)`<br>
    * `squeeze.dims(Tensor(a) self, int[] dim) -> Tensor(a)` */
   squeeze(): Tensor;
-  squeeze(dim: number | bigint): Tensor;
-  squeeze(options: { dim: number | bigint }): Tensor;
+  squeeze(dim: number): Tensor;
+  squeeze(options: { dim: number }): Tensor;
   squeeze(dim: readonly number[]): Tensor;
   squeeze(options: { dim: readonly number[] }): Tensor;
   squeeze(...dim: number[]): Tensor;
@@ -823,25 +851,17 @@ export interface TensorMethods {
    * `squeeze_.dim(Tensor(a!) self, int dim) -> Tensor(a!)`<br>
    * `squeeze_.dims(Tensor(a!) self, int[] dim) -> Tensor(a!)` */
   squeeze_(): this;
-  squeeze_(dim: number | bigint): this;
-  squeeze_(options: { dim: number | bigint }): this;
+  squeeze_(dim: number): this;
+  squeeze_(options: { dim: number }): this;
   squeeze_(dim: readonly number[]): this;
   squeeze_(options: { dim: readonly number[] }): this;
   squeeze_(...dim: number[]): this;
   /** `sspaddmm(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor` */
   sspaddmm(mat1: Tensor, mat2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-  /** `stft(Tensor self, int n_fft, int? hop_length=None, int? win_length=None, Tensor? window=None, bool normalized=False, bool? onesided=None, bool? return_complex=None, bool? align_to_window=None) -> Tensor`<br>
-   * `stft.center(Tensor self, int n_fft, int? hop_length=None, int? win_length=None, Tensor? window=None, bool center=True, str pad_mode="reflect", bool normalized=False, bool? onesided=None, bool? return_complex=None, bool? align_to_window=None) -> Tensor` */
-  stft(nFft: number | bigint, hopLength?: number | bigint | null, winLength?: number | bigint | null, window?: Tensor | null, normalized?: boolean, onesided?: boolean | null, returnComplex?: boolean | null, alignToWindow?: boolean | null): Tensor;
-  stft(nFft: number | bigint, options?: { hopLength?: number | bigint | null; winLength?: number | bigint | null; window?: Tensor | null; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
-  stft(options: { nFft: number | bigint; hopLength?: number | bigint | null; winLength?: number | bigint | null; window?: Tensor | null; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
-  stft(nFft: number | bigint, hopLength?: number | bigint | null, winLength?: number | bigint | null, window?: Tensor | null, center?: boolean, padMode?: string, normalized?: boolean, onesided?: boolean | null, returnComplex?: boolean | null, alignToWindow?: boolean | null): Tensor;
-  stft(nFft: number | bigint, options?: { hopLength?: number | bigint | null; winLength?: number | bigint | null; window?: Tensor | null; center?: boolean; padMode?: string; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
-  stft(options: { nFft: number | bigint; hopLength?: number | bigint | null; winLength?: number | bigint | null; window?: Tensor | null; center?: boolean; padMode?: string; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
   /** `istft(Tensor self, int n_fft, int? hop_length=None, int? win_length=None, Tensor? window=None, bool center=True, bool normalized=False, bool? onesided=None, int? length=None, bool return_complex=False) -> Tensor` */
-  istft(nFft: number | bigint, hopLength?: number | bigint | null, winLength?: number | bigint | null, window?: Tensor | null, center?: boolean, normalized?: boolean, onesided?: boolean | null, length?: number | bigint | null, returnComplex?: boolean): Tensor;
-  istft(nFft: number | bigint, options?: { hopLength?: number | bigint | null; winLength?: number | bigint | null; window?: Tensor | null; center?: boolean; normalized?: boolean; onesided?: boolean | null; length?: number | bigint | null; returnComplex?: boolean }): Tensor;
-  istft(options: { nFft: number | bigint; hopLength?: number | bigint | null; winLength?: number | bigint | null; window?: Tensor | null; center?: boolean; normalized?: boolean; onesided?: boolean | null; length?: number | bigint | null; returnComplex?: boolean }): Tensor;
+  istft(nFft: number, hopLength?: number | null, winLength?: number | null, window?: Tensor | null, center?: boolean, normalized?: boolean, onesided?: boolean | null, length?: number | null, returnComplex?: boolean): Tensor;
+  istft(nFft: number, options?: { hopLength?: number | null; winLength?: number | null; window?: Tensor | null; center?: boolean; normalized?: boolean; onesided?: boolean | null; length?: number | null; returnComplex?: boolean }): Tensor;
+  istft(options: { nFft: number; hopLength?: number | null; winLength?: number | null; window?: Tensor | null; center?: boolean; normalized?: boolean; onesided?: boolean | null; length?: number | null; returnComplex?: boolean }): Tensor;
   /** `sum(Tensor self, *, ScalarType? dtype=None) -> Tensor`<br>
    * `sum.dim_IntList(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
   sum(options?: { dtype?: DType | null }): Tensor;
@@ -852,8 +872,8 @@ export interface TensorMethods {
   nansum(dim?: number | readonly number[] | null, keepdim?: boolean, options?: { dtype?: DType | null }): Tensor;
   nansum(options?: { dim?: number | readonly number[] | null; keepdim?: boolean; dtype?: DType | null }): Tensor;
   /** `hash_tensor(Tensor self, int[1] dim=[], *, bool keepdim=False, int mode=0) -> Tensor` */
-  hashTensor(dim?: number | readonly number[], options?: { keepdim?: boolean; mode?: number | bigint }): Tensor;
-  hashTensor(options?: { dim?: number | readonly number[]; keepdim?: boolean; mode?: number | bigint }): Tensor;
+  hashTensor(dim?: number | readonly number[], options?: { keepdim?: boolean; mode?: number }): Tensor;
+  hashTensor(options?: { dim?: number | readonly number[]; keepdim?: boolean; mode?: number }): Tensor;
   /** `sum_to_size(Tensor self, SymInt[] size) -> Tensor` */
   sumToSize(size: readonly number[]): Tensor;
   sumToSize(options: { size: readonly number[] }): Tensor;
@@ -879,9 +899,9 @@ export interface TensorMethods {
   /** `prod(Tensor self, *, ScalarType? dtype=None) -> Tensor`<br>
    * `prod.dim_int(Tensor self, int dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
   prod(options?: { dtype?: DType | null }): Tensor;
-  prod(dim: number | bigint, keepdim?: boolean, options?: { dtype?: DType | null }): Tensor;
-  prod(dim: number | bigint, options?: { keepdim?: boolean; dtype?: DType | null }): Tensor;
-  prod(options: { dim: number | bigint; keepdim?: boolean; dtype?: DType | null }): Tensor;
+  prod(dim: number, keepdim?: boolean, options?: { dtype?: DType | null }): Tensor;
+  prod(dim: number, options?: { keepdim?: boolean; dtype?: DType | null }): Tensor;
+  prod(options: { dim: number; keepdim?: boolean; dtype?: DType | null }): Tensor;
   /** `t(Tensor(a) self) -> Tensor(a)` */
   t(): Tensor;
   /** `t_(Tensor(a!) self) -> Tensor(a!)` */
@@ -899,11 +919,11 @@ export interface TensorMethods {
   tile(options: { dims: readonly number[] }): Tensor;
   tile(...dims: number[]): Tensor;
   /** `transpose.int(Tensor(a) self, int dim0, int dim1) -> Tensor(a)` */
-  transpose(dim0: number | bigint, dim1: number | bigint): Tensor;
-  transpose(options: { dim0: number | bigint; dim1: number | bigint }): Tensor;
+  transpose(dim0: number, dim1: number): Tensor;
+  transpose(options: { dim0: number; dim1: number }): Tensor;
   /** `transpose_(Tensor(a!) self, int dim0, int dim1) -> Tensor(a!)` */
-  transpose_(dim0: number | bigint, dim1: number | bigint): this;
-  transpose_(options: { dim0: number | bigint; dim1: number | bigint }): this;
+  transpose_(dim0: number, dim1: number): this;
+  transpose_(options: { dim0: number; dim1: number }): this;
   /** `flip(Tensor self, int[] dims) -> Tensor` */
   flip(dims: readonly number[]): Tensor;
   flip(options: { dims: readonly number[] }): Tensor;
@@ -917,8 +937,8 @@ export interface TensorMethods {
   roll(shifts: number | readonly number[], options?: { dims?: number | readonly number[] }): Tensor;
   roll(options: { shifts: number | readonly number[]; dims?: number | readonly number[] }): Tensor;
   /** `rot90(Tensor self, int k=1, int[] dims=[0,1]) -> Tensor` */
-  rot90(k?: number | bigint, dims?: readonly number[]): Tensor;
-  rot90(options?: { k?: number | bigint; dims?: readonly number[] }): Tensor;
+  rot90(k?: number, dims?: readonly number[]): Tensor;
+  rot90(options?: { k?: number; dims?: readonly number[] }): Tensor;
   /** `trunc(Tensor self) -> Tensor` */
   trunc(): Tensor;
   /** `trunc_(Tensor(a!) self) -> Tensor(a!)` */
@@ -930,11 +950,11 @@ export interface TensorMethods {
   /** `type_as(Tensor self, Tensor other) -> Tensor` */
   typeAs(other: Tensor): Tensor;
   /** `unsqueeze(Tensor(a) self, int dim) -> Tensor(a)` */
-  unsqueeze(dim: number | bigint): Tensor;
-  unsqueeze(options: { dim: number | bigint }): Tensor;
+  unsqueeze(dim: number): Tensor;
+  unsqueeze(options: { dim: number }): Tensor;
   /** `unsqueeze_(Tensor(a!) self, int dim) -> Tensor(a!)` */
-  unsqueeze_(dim: number | bigint): this;
-  unsqueeze_(options: { dim: number | bigint }): this;
+  unsqueeze_(dim: number): this;
+  unsqueeze_(options: { dim: number }): this;
   /** `var(Tensor self, bool unbiased=True) -> Tensor`<br>
    * `var.dim(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> Tensor`<br>
    * `var.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> Tensor` */
@@ -947,23 +967,6 @@ export interface TensorMethods {
   var(options?: { dim?: number | readonly number[] | null; correction?: Scalar | null; keepdim?: boolean }): Tensor;
   /** `view_as(Tensor(a) self, Tensor other) -> Tensor(a)` */
   viewAs(other: Tensor): Tensor;
-  /** `where.self(Tensor condition, Tensor self, Tensor other) -> Tensor`<br>
-   * `where.ScalarOther(Tensor condition, Tensor self, Scalar other) -> Tensor` */
-  where(condition: Tensor, other: Tensor): Tensor;
-  where(condition: Tensor, other: Scalar): Tensor;
-  /** `norm.ScalarOpt_dtype(Tensor self, Scalar? p, *, ScalarType dtype) -> Tensor`<br>
-   * `norm.Scalar(Tensor self, Scalar p=2) -> Tensor`<br>
-   * `norm.ScalarOpt_dim_dtype(Tensor self, Scalar? p, int[1] dim, bool keepdim, *, ScalarType dtype) -> Tensor`<br>
-   * `norm.ScalarOpt_dim(Tensor self, Scalar? p, int[1] dim, bool keepdim=False) -> Tensor` */
-  norm(p: Scalar | null, options: { dtype: DType }): Tensor;
-  norm(options: { p: Scalar | null; dtype: DType }): Tensor;
-  norm(p?: Scalar): Tensor;
-  norm(options?: { p?: Scalar }): Tensor;
-  norm(p: Scalar | null, dim: number | readonly number[], keepdim: boolean, options: { dtype: DType }): Tensor;
-  norm(options: { p: Scalar | null; dim: number | readonly number[]; keepdim: boolean; dtype: DType }): Tensor;
-  norm(p: Scalar | null, dim: number | readonly number[], keepdim?: boolean): Tensor;
-  norm(p: Scalar | null, dim: number | readonly number[], options?: { keepdim?: boolean }): Tensor;
-  norm(options: { p: Scalar | null; dim: number | readonly number[]; keepdim?: boolean }): Tensor;
   /** `frexp.Tensor(Tensor self) -> (Tensor mantissa, Tensor exponent)` */
   frexp(): { mantissa: Tensor; exponent: Tensor };
   /** `clone(Tensor self, *, MemoryFormat? memory_format=None) -> Tensor` */
@@ -1009,11 +1012,11 @@ export interface TensorMethods {
   /** `addmm_(Tensor(a!) self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor(a!)` */
   addmm_(mat1: Tensor, mat2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): this;
   /** `sparse_resize_(Tensor(a!) self, int[] size, int sparse_dim, int dense_dim) -> Tensor(a!)` */
-  sparseResize_(size: readonly number[], sparseDim: number | bigint, denseDim: number | bigint): this;
-  sparseResize_(options: { size: readonly number[]; sparseDim: number | bigint; denseDim: number | bigint }): this;
+  sparseResize_(size: readonly number[], sparseDim: number, denseDim: number): this;
+  sparseResize_(options: { size: readonly number[]; sparseDim: number; denseDim: number }): this;
   /** `sparse_resize_and_clear_(Tensor(a!) self, int[] size, int sparse_dim, int dense_dim) -> Tensor(a!)` */
-  sparseResizeAndClear_(size: readonly number[], sparseDim: number | bigint, denseDim: number | bigint): this;
-  sparseResizeAndClear_(options: { size: readonly number[]; sparseDim: number | bigint; denseDim: number | bigint }): this;
+  sparseResizeAndClear_(size: readonly number[], sparseDim: number, denseDim: number): this;
+  sparseResizeAndClear_(options: { size: readonly number[]; sparseDim: number; denseDim: number }): this;
   /** `sparse_mask(Tensor self, Tensor mask) -> Tensor` */
   sparseMask(mask: Tensor): Tensor;
   /** `to_dense(Tensor self, ScalarType? dtype=None, *, bool? masked_grad=None) -> Tensor` */
@@ -1040,31 +1043,46 @@ export interface TensorMethods {
   /** `row_indices(Tensor(a) self) -> Tensor(a)` */
   rowIndices(): Tensor;
   /** `unbind.int(Tensor(a -> *) self, int dim=0) -> Tensor(a)[]` */
-  unbind(dim?: number | bigint): Tensor[];
-  unbind(options?: { dim?: number | bigint }): Tensor[];
+  unbind(dim?: number): Tensor[];
+  unbind(options?: { dim?: number }): Tensor[];
   /** `to_sparse.sparse_dim(Tensor self, int sparse_dim) -> Tensor`<br>
    * `to_sparse(Tensor self, *, Layout? layout=None, int[2]? blocksize=None, int? dense_dim=None) -> Tensor` */
-  toSparse(sparseDim: number | bigint): Tensor;
-  toSparse(options: { sparseDim: number | bigint }): Tensor;
-  toSparse(options?: { layout?: Layout | null; blocksize?: number | readonly number[] | null; denseDim?: number | bigint | null }): Tensor;
+  toSparse(sparseDim: number): Tensor;
+  toSparse(options: { sparseDim: number }): Tensor;
+  toSparse(options?: { layout?: Layout | null; blocksize?: number | readonly number[] | null; denseDim?: number | null }): Tensor;
   /** `to_sparse_csr(Tensor self, int? dense_dim=None) -> Tensor` */
-  toSparseCsr(denseDim?: number | bigint | null): Tensor;
-  toSparseCsr(options?: { denseDim?: number | bigint | null }): Tensor;
+  toSparseCsr(denseDim?: number | null): Tensor;
+  toSparseCsr(options?: { denseDim?: number | null }): Tensor;
   /** `to_sparse_csc(Tensor self, int? dense_dim=None) -> Tensor` */
-  toSparseCsc(denseDim?: number | bigint | null): Tensor;
-  toSparseCsc(options?: { denseDim?: number | bigint | null }): Tensor;
+  toSparseCsc(denseDim?: number | null): Tensor;
+  toSparseCsc(options?: { denseDim?: number | null }): Tensor;
   /** `to_sparse_bsr(Tensor self, int[2] blocksize, int? dense_dim=None) -> Tensor` */
-  toSparseBsr(blocksize: number | readonly number[], denseDim?: number | bigint | null): Tensor;
-  toSparseBsr(blocksize: number | readonly number[], options?: { denseDim?: number | bigint | null }): Tensor;
-  toSparseBsr(options: { blocksize: number | readonly number[]; denseDim?: number | bigint | null }): Tensor;
+  toSparseBsr(blocksize: number | readonly number[], denseDim?: number | null): Tensor;
+  toSparseBsr(blocksize: number | readonly number[], options?: { denseDim?: number | null }): Tensor;
+  toSparseBsr(options: { blocksize: number | readonly number[]; denseDim?: number | null }): Tensor;
+  toSparseBsr(...args: [...blocksize: number[], options: { denseDim?: number | null }]): Tensor;
   toSparseBsr(...blocksize: number[]): Tensor;
   /** `to_sparse_bsc(Tensor self, int[2] blocksize, int? dense_dim=None) -> Tensor` */
-  toSparseBsc(blocksize: number | readonly number[], denseDim?: number | bigint | null): Tensor;
-  toSparseBsc(blocksize: number | readonly number[], options?: { denseDim?: number | bigint | null }): Tensor;
-  toSparseBsc(options: { blocksize: number | readonly number[]; denseDim?: number | bigint | null }): Tensor;
+  toSparseBsc(blocksize: number | readonly number[], denseDim?: number | null): Tensor;
+  toSparseBsc(blocksize: number | readonly number[], options?: { denseDim?: number | null }): Tensor;
+  toSparseBsc(options: { blocksize: number | readonly number[]; denseDim?: number | null }): Tensor;
+  toSparseBsc(...args: [...blocksize: number[], options: { denseDim?: number | null }]): Tensor;
   toSparseBsc(...blocksize: number[]): Tensor;
+  /** `to_mkldnn(Tensor self, ScalarType? dtype=None) -> Tensor` */
+  toMkldnn(dtype?: DType | null): Tensor;
+  toMkldnn(options?: { dtype?: DType | null }): Tensor;
   /** `dequantize.self(Tensor self) -> Tensor` */
   dequantize(): Tensor;
+  /** `q_scale(Tensor self) -> float` */
+  qScale(): number;
+  /** `q_zero_point(Tensor self) -> int` */
+  qZeroPoint(): number;
+  /** `q_per_channel_scales(Tensor self) -> Tensor` */
+  qPerChannelScales(): Tensor;
+  /** `q_per_channel_zero_points(Tensor self) -> Tensor` */
+  qPerChannelZeroPoints(): Tensor;
+  /** `q_per_channel_axis(Tensor self) -> int` */
+  qPerChannelAxis(): number;
   /** `int_repr(Tensor self) -> Tensor` */
   intRepr(): Tensor;
   /** `set_.source_Storage(Tensor(a!) self, Storage source) -> Tensor(a!)`<br>
@@ -1072,8 +1090,8 @@ export interface TensorMethods {
    * `set_.source_Tensor_storage_offset(Tensor(a!) self, Tensor source, SymInt storage_offset, SymInt[] size, SymInt[] stride=[]) -> Tensor(a!)`<br>
    * `set_.source_Tensor(Tensor(a!) self, Tensor source) -> Tensor(a!)`<br>
    * `set_(Tensor(a!) self) -> Tensor(a!)` */
-  set_(source: Tensor, storageOffset: number | bigint, size: readonly number[], stride?: readonly number[]): this;
-  set_(source: Tensor, storageOffset: number | bigint, size: readonly number[], options?: { stride?: readonly number[] }): this;
+  set_(source: Tensor, storageOffset: number, size: readonly number[], stride?: readonly number[]): this;
+  set_(source: Tensor, storageOffset: number, size: readonly number[], options?: { stride?: readonly number[] }): this;
   set_(source: Tensor): this;
   set_(): this;
   /** `is_set_to(Tensor self, Tensor tensor) -> bool` */
@@ -1104,45 +1122,45 @@ export interface TensorMethods {
   put(index: Tensor, source: Tensor, accumulate?: boolean): Tensor;
   put(index: Tensor, source: Tensor, options?: { accumulate?: boolean }): Tensor;
   /** `index_add_(Tensor(a!) self, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor(a!)` */
-  indexAdd_(dim: number | bigint, index: Tensor, source: Tensor, options?: { alpha?: Scalar }): this;
+  indexAdd_(dim: number, index: Tensor, source: Tensor, options?: { alpha?: Scalar }): this;
   /** `index_add(Tensor self, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor` */
-  indexAdd(dim: number | bigint, index: Tensor, source: Tensor, options?: { alpha?: Scalar }): Tensor;
+  indexAdd(dim: number, index: Tensor, source: Tensor, options?: { alpha?: Scalar }): Tensor;
   /** `index_reduce_(Tensor(a!) self, int dim, Tensor index, Tensor source, str reduce, *, bool include_self=True) -> Tensor(a!)` */
-  indexReduce_(dim: number | bigint, index: Tensor, source: Tensor, reduce: string, options?: { includeSelf?: boolean }): this;
+  indexReduce_(dim: number, index: Tensor, source: Tensor, reduce: string, options?: { includeSelf?: boolean }): this;
   /** `index_reduce(Tensor self, int dim, Tensor index, Tensor source, str reduce, *, bool include_self=True) -> Tensor` */
-  indexReduce(dim: number | bigint, index: Tensor, source: Tensor, reduce: string, options?: { includeSelf?: boolean }): Tensor;
+  indexReduce(dim: number, index: Tensor, source: Tensor, reduce: string, options?: { includeSelf?: boolean }): Tensor;
   /** `index_fill_.int_Scalar(Tensor(a!) self, int dim, Tensor index, Scalar value) -> Tensor(a!)`<br>
    * `index_fill_.int_Tensor(Tensor(a!) self, int dim, Tensor index, Tensor value) -> Tensor(a!)` */
-  indexFill_(dim: number | bigint, index: Tensor, value: Scalar): this;
-  indexFill_(dim: number | bigint, index: Tensor, value: Tensor): this;
+  indexFill_(dim: number, index: Tensor, value: Scalar): this;
+  indexFill_(dim: number, index: Tensor, value: Tensor): this;
   /** `index_fill.int_Scalar(Tensor self, int dim, Tensor index, Scalar value) -> Tensor`<br>
    * `index_fill.int_Tensor(Tensor self, int dim, Tensor index, Tensor value) -> Tensor` */
-  indexFill(dim: number | bigint, index: Tensor, value: Scalar): Tensor;
-  indexFill(dim: number | bigint, index: Tensor, value: Tensor): Tensor;
+  indexFill(dim: number, index: Tensor, value: Scalar): Tensor;
+  indexFill(dim: number, index: Tensor, value: Tensor): Tensor;
   /** `scatter.src(Tensor self, int dim, Tensor index, Tensor src) -> Tensor`<br>
    * `scatter.value(Tensor self, int dim, Tensor index, Scalar value) -> Tensor`<br>
    * `scatter.reduce(Tensor self, int dim, Tensor index, Tensor src, *, str reduce) -> Tensor`<br>
    * `scatter.value_reduce(Tensor self, int dim, Tensor index, Scalar value, *, str reduce) -> Tensor` */
-  scatter(dim: number | bigint, index: Tensor, src: Tensor): Tensor;
-  scatter(dim: number | bigint, index: Tensor, value: Scalar): Tensor;
-  scatter(dim: number | bigint, index: Tensor, src: Tensor, options: { reduce: string }): Tensor;
-  scatter(dim: number | bigint, index: Tensor, value: Scalar, options: { reduce: string }): Tensor;
+  scatter(dim: number, index: Tensor, src: Tensor): Tensor;
+  scatter(dim: number, index: Tensor, value: Scalar): Tensor;
+  scatter(dim: number, index: Tensor, src: Tensor, options: { reduce: string }): Tensor;
+  scatter(dim: number, index: Tensor, value: Scalar, options: { reduce: string }): Tensor;
   /** `scatter_.src(Tensor(a!) self, int dim, Tensor index, Tensor src) -> Tensor(a!)`<br>
    * `scatter_.value(Tensor(a!) self, int dim, Tensor index, Scalar value) -> Tensor(a!)`<br>
    * `scatter_.reduce(Tensor(a!) self, int dim, Tensor index, Tensor src, *, str reduce) -> Tensor(a!)`<br>
    * `scatter_.value_reduce(Tensor(a!) self, int dim, Tensor index, Scalar value, *, str reduce) -> Tensor(a!)` */
-  scatter_(dim: number | bigint, index: Tensor, src: Tensor): this;
-  scatter_(dim: number | bigint, index: Tensor, value: Scalar): this;
-  scatter_(dim: number | bigint, index: Tensor, src: Tensor, options: { reduce: string }): this;
-  scatter_(dim: number | bigint, index: Tensor, value: Scalar, options: { reduce: string }): this;
+  scatter_(dim: number, index: Tensor, src: Tensor): this;
+  scatter_(dim: number, index: Tensor, value: Scalar): this;
+  scatter_(dim: number, index: Tensor, src: Tensor, options: { reduce: string }): this;
+  scatter_(dim: number, index: Tensor, value: Scalar, options: { reduce: string }): this;
   /** `scatter_add(Tensor self, int dim, Tensor index, Tensor src) -> Tensor` */
-  scatterAdd(dim: number | bigint, index: Tensor, src: Tensor): Tensor;
+  scatterAdd(dim: number, index: Tensor, src: Tensor): Tensor;
   /** `scatter_add_(Tensor(a!) self, int dim, Tensor index, Tensor src) -> Tensor(a!)` */
-  scatterAdd_(dim: number | bigint, index: Tensor, src: Tensor): this;
+  scatterAdd_(dim: number, index: Tensor, src: Tensor): this;
   /** `scatter_reduce.two(Tensor self, int dim, Tensor index, Tensor src, str reduce, *, bool include_self=True) -> Tensor` */
-  scatterReduce(dim: number | bigint, index: Tensor, src: Tensor, reduce: string, options?: { includeSelf?: boolean }): Tensor;
+  scatterReduce(dim: number, index: Tensor, src: Tensor, reduce: string, options?: { includeSelf?: boolean }): Tensor;
   /** `scatter_reduce_.two(Tensor(a!) self, int dim, Tensor index, Tensor src, str reduce, *, bool include_self=True) -> Tensor(a!)` */
-  scatterReduce_(dim: number | bigint, index: Tensor, src: Tensor, reduce: string, options?: { includeSelf?: boolean }): this;
+  scatterReduce_(dim: number, index: Tensor, src: Tensor, reduce: string, options?: { includeSelf?: boolean }): this;
   /** `eq_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`<br>
    * `eq_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` */
   eq_(other: Scalar): this;
@@ -1199,11 +1217,11 @@ export interface TensorMethods {
   bitwiseRightShift_(other: Scalar): this;
   bitwiseRightShift_(options: { other: Scalar }): this;
   /** `tril_(Tensor(a!) self, SymInt diagonal=0) -> Tensor(a!)` */
-  tril_(diagonal?: number | bigint): this;
-  tril_(options?: { diagonal?: number | bigint }): this;
+  tril_(diagonal?: number): this;
+  tril_(options?: { diagonal?: number }): this;
   /** `triu_(Tensor(a!) self, SymInt diagonal=0) -> Tensor(a!)` */
-  triu_(diagonal?: number | bigint): this;
-  triu_(options?: { diagonal?: number | bigint }): this;
+  triu_(diagonal?: number): this;
+  triu_(options?: { diagonal?: number }): this;
   /** `digamma_(Tensor(a!) self) -> Tensor(a!)` */
   digamma_(): this;
   /** `lerp_.Scalar(Tensor(a!) self, Tensor end, Scalar weight) -> Tensor(a!)`<br>
@@ -1238,17 +1256,17 @@ export interface TensorMethods {
   geometric_(p: number, options?: { generator?: Generator | null }): this;
   geometric_(options: { p: number; generator?: Generator | null }): this;
   /** `diag(Tensor self, int diagonal=0) -> Tensor` */
-  diag(diagonal?: number | bigint): Tensor;
-  diag(options?: { diagonal?: number | bigint }): Tensor;
+  diag(diagonal?: number): Tensor;
+  diag(options?: { diagonal?: number }): Tensor;
   /** `cross(Tensor self, Tensor other, int? dim=None) -> Tensor` */
-  cross(other: Tensor, dim?: number | bigint | null): Tensor;
-  cross(other: Tensor, options?: { dim?: number | bigint | null }): Tensor;
+  cross(other: Tensor, dim?: number | null): Tensor;
+  cross(other: Tensor, options?: { dim?: number | null }): Tensor;
   /** `triu(Tensor self, SymInt diagonal=0) -> Tensor` */
-  triu(diagonal?: number | bigint): Tensor;
-  triu(options?: { diagonal?: number | bigint }): Tensor;
+  triu(diagonal?: number): Tensor;
+  triu(options?: { diagonal?: number }): Tensor;
   /** `tril(Tensor self, SymInt diagonal=0) -> Tensor` */
-  tril(diagonal?: number | bigint): Tensor;
-  tril(options?: { diagonal?: number | bigint }): Tensor;
+  tril(diagonal?: number): Tensor;
+  tril(options?: { diagonal?: number }): Tensor;
   /** `trace(Tensor self) -> Tensor` */
   trace(): Tensor;
   /** `ne.Scalar(Tensor self, Scalar other) -> Tensor`<br>
@@ -1359,22 +1377,18 @@ export interface TensorMethods {
   /** `take(Tensor self, Tensor index) -> Tensor` */
   take(index: Tensor): Tensor;
   /** `take_along_dim(Tensor self, Tensor indices, int? dim=None) -> Tensor` */
-  takeAlongDim(indices: Tensor, dim?: number | bigint | null): Tensor;
-  takeAlongDim(indices: Tensor, options?: { dim?: number | bigint | null }): Tensor;
+  takeAlongDim(indices: Tensor, dim?: number | null): Tensor;
+  takeAlongDim(indices: Tensor, options?: { dim?: number | null }): Tensor;
   /** `index_select(Tensor self, int dim, Tensor index) -> Tensor` */
-  indexSelect(dim: number | bigint, index: Tensor): Tensor;
+  indexSelect(dim: number, index: Tensor): Tensor;
   /** `masked_select(Tensor self, Tensor mask) -> Tensor` */
   maskedSelect(mask: Tensor): Tensor;
-  /** `nonzero(Tensor self) -> Tensor` */
-  nonzero(): Tensor;
   /** `nonzero_static(Tensor self, *, SymInt size, int fill_value=-1) -> Tensor` */
-  nonzeroStatic(options: { size: number | bigint; fillValue?: number | bigint }): Tensor;
-  /** `nonzero_numpy(Tensor self) -> Tensor[]` */
-  nonzeroNumpy(): Tensor[];
+  nonzeroStatic(options: { size: number; fillValue?: number }): Tensor;
   /** `argwhere(Tensor self) -> Tensor` */
   argwhere(): Tensor;
   /** `gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor` */
-  gather(dim: number | bigint, index: Tensor, options?: { sparseGrad?: boolean }): Tensor;
+  gather(dim: number, index: Tensor, options?: { sparseGrad?: boolean }): Tensor;
   /** `addcmul(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor` */
   addcmul(tensor1: Tensor, tensor2: Tensor, options?: { value?: Scalar }): Tensor;
   /** `addcmul_(Tensor(a!) self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor(a!)` */
@@ -1390,17 +1404,17 @@ export interface TensorMethods {
   svd(some?: boolean, computeUv?: boolean): { U: Tensor; S: Tensor; V: Tensor };
   svd(options?: { some?: boolean; computeUv?: boolean }): { U: Tensor; S: Tensor; V: Tensor };
   /** `swapaxes(Tensor(a) self, int axis0, int axis1) -> Tensor(a)` */
-  swapaxes(axis0: number | bigint, axis1: number | bigint): Tensor;
-  swapaxes(options: { axis0: number | bigint; axis1: number | bigint }): Tensor;
+  swapaxes(axis0: number, axis1: number): Tensor;
+  swapaxes(options: { axis0: number; axis1: number }): Tensor;
   /** `swapaxes_(Tensor(a!) self, int axis0, int axis1) -> Tensor(a!)` */
-  swapaxes_(axis0: number | bigint, axis1: number | bigint): this;
-  swapaxes_(options: { axis0: number | bigint; axis1: number | bigint }): this;
+  swapaxes_(axis0: number, axis1: number): this;
+  swapaxes_(options: { axis0: number; axis1: number }): this;
   /** `swapdims(Tensor(a) self, int dim0, int dim1) -> Tensor(a)` */
-  swapdims(dim0: number | bigint, dim1: number | bigint): Tensor;
-  swapdims(options: { dim0: number | bigint; dim1: number | bigint }): Tensor;
+  swapdims(dim0: number, dim1: number): Tensor;
+  swapdims(options: { dim0: number; dim1: number }): Tensor;
   /** `swapdims_(Tensor(a!) self, int dim0, int dim1) -> Tensor(a!)` */
-  swapdims_(dim0: number | bigint, dim1: number | bigint): this;
-  swapdims_(options: { dim0: number | bigint; dim1: number | bigint }): this;
+  swapdims_(dim0: number, dim1: number): this;
+  swapdims_(options: { dim0: number; dim1: number }): this;
   /** `cholesky_solve(Tensor self, Tensor input2, bool upper=False) -> Tensor` */
   choleskySolve(input2: Tensor, upper?: boolean): Tensor;
   choleskySolve(input2: Tensor, options?: { upper?: boolean }): Tensor;
@@ -1417,21 +1431,18 @@ export interface TensorMethods {
   /** `lu_solve(Tensor self, Tensor LU_data, Tensor LU_pivots) -> Tensor` */
   luSolve(LUData: Tensor, LUPivots: Tensor): Tensor;
   /** `multinomial(Tensor self, SymInt num_samples, bool replacement=False, *, Generator? generator=None) -> Tensor` */
-  multinomial(numSamples: number | bigint, replacement?: boolean, options?: { generator?: Generator | null }): Tensor;
-  multinomial(numSamples: number | bigint, options?: { replacement?: boolean; generator?: Generator | null }): Tensor;
-  multinomial(options: { numSamples: number | bigint; replacement?: boolean; generator?: Generator | null }): Tensor;
+  multinomial(numSamples: number, replacement?: boolean, options?: { generator?: Generator | null }): Tensor;
+  multinomial(numSamples: number, options?: { replacement?: boolean; generator?: Generator | null }): Tensor;
+  multinomial(options: { numSamples: number; replacement?: boolean; generator?: Generator | null }): Tensor;
   /** `lgamma_(Tensor(a!) self) -> Tensor(a!)` */
   lgamma_(): this;
   /** `lgamma(Tensor self) -> Tensor` */
   lgamma(): Tensor;
   /** `digamma(Tensor self) -> Tensor` */
   digamma(): Tensor;
-  /** `polygamma(int n, Tensor self) -> Tensor` */
-  polygamma(n: number | bigint): Tensor;
-  polygamma(options: { n: number | bigint }): Tensor;
   /** `polygamma_(Tensor(a!) self, int n) -> Tensor(a!)` */
-  polygamma_(n: number | bigint): this;
-  polygamma_(options: { n: number | bigint }): this;
+  polygamma_(n: number): this;
+  polygamma_(options: { n: number }): this;
   /** `erfinv(Tensor self) -> Tensor` */
   erfinv(): Tensor;
   /** `erfinv_(Tensor(a!) self) -> Tensor(a!)` */
@@ -1462,13 +1473,13 @@ export interface TensorMethods {
   lerp(end: Tensor, weight: Scalar): Tensor;
   lerp(end: Tensor, weight: Tensor): Tensor;
   /** `histc(Tensor self, int bins=100, Scalar min=0, Scalar max=0) -> Tensor` */
-  histc(bins?: number | bigint, min?: Scalar, max?: Scalar): Tensor;
-  histc(options?: { bins?: number | bigint; min?: Scalar; max?: Scalar }): Tensor;
+  histc(bins?: number, min?: Scalar, max?: Scalar): Tensor;
+  histc(options?: { bins?: number; min?: Scalar; max?: Scalar }): Tensor;
   /** `histogram.bins_tensor(Tensor self, Tensor bins, *, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor bin_edges)`<br>
    * `histogram.bin_ct(Tensor self, int bins=100, *, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor bin_edges)` */
   histogram(bins: Tensor, options?: { weight?: Tensor | null; density?: boolean }): { hist: Tensor; binEdges: Tensor };
-  histogram(bins?: number | bigint, options?: { range?: readonly number[] | null; weight?: Tensor | null; density?: boolean }): { hist: Tensor; binEdges: Tensor };
-  histogram(options?: { bins?: number | bigint; range?: readonly number[] | null; weight?: Tensor | null; density?: boolean }): { hist: Tensor; binEdges: Tensor };
+  histogram(bins?: number, options?: { range?: readonly number[] | null; weight?: Tensor | null; density?: boolean }): { hist: Tensor; binEdges: Tensor };
+  histogram(options?: { bins?: number; range?: readonly number[] | null; weight?: Tensor | null; density?: boolean }): { hist: Tensor; binEdges: Tensor };
   /** `fmod.Scalar(Tensor self, Scalar other) -> Tensor`<br>
    * `fmod.Tensor(Tensor self, Tensor other) -> Tensor` */
   fmod(other: Scalar): Tensor;
@@ -1515,43 +1526,43 @@ export interface TensorMethods {
   minimum(other: Tensor): Tensor;
   /** `quantile(Tensor self, Tensor q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor`<br>
    * `quantile.scalar(Tensor self, float q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor` */
-  quantile(q: Tensor, dim?: number | bigint | null, keepdim?: boolean, options?: { interpolation?: string }): Tensor;
-  quantile(q: Tensor, options?: { dim?: number | bigint | null; keepdim?: boolean; interpolation?: string }): Tensor;
-  quantile(q: number, dim?: number | bigint | null, keepdim?: boolean, options?: { interpolation?: string }): Tensor;
-  quantile(q: number, options?: { dim?: number | bigint | null; keepdim?: boolean; interpolation?: string }): Tensor;
-  quantile(options: { q: number; dim?: number | bigint | null; keepdim?: boolean; interpolation?: string }): Tensor;
+  quantile(q: Tensor, dim?: number | null, keepdim?: boolean, options?: { interpolation?: "linear" | "lower" | "higher" | "midpoint" | "nearest" }): Tensor;
+  quantile(q: Tensor, options?: { dim?: number | null; keepdim?: boolean; interpolation?: "linear" | "lower" | "higher" | "midpoint" | "nearest" }): Tensor;
+  quantile(q: number, dim?: number | null, keepdim?: boolean, options?: { interpolation?: "linear" | "lower" | "higher" | "midpoint" | "nearest" }): Tensor;
+  quantile(q: number, options?: { dim?: number | null; keepdim?: boolean; interpolation?: "linear" | "lower" | "higher" | "midpoint" | "nearest" }): Tensor;
+  quantile(options: { q: number; dim?: number | null; keepdim?: boolean; interpolation?: "linear" | "lower" | "higher" | "midpoint" | "nearest" }): Tensor;
   /** `nanquantile(Tensor self, Tensor q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor`<br>
    * `nanquantile.scalar(Tensor self, float q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor` */
-  nanquantile(q: Tensor, dim?: number | bigint | null, keepdim?: boolean, options?: { interpolation?: string }): Tensor;
-  nanquantile(q: Tensor, options?: { dim?: number | bigint | null; keepdim?: boolean; interpolation?: string }): Tensor;
-  nanquantile(q: number, dim?: number | bigint | null, keepdim?: boolean, options?: { interpolation?: string }): Tensor;
-  nanquantile(q: number, options?: { dim?: number | bigint | null; keepdim?: boolean; interpolation?: string }): Tensor;
-  nanquantile(options: { q: number; dim?: number | bigint | null; keepdim?: boolean; interpolation?: string }): Tensor;
+  nanquantile(q: Tensor, dim?: number | null, keepdim?: boolean, options?: { interpolation?: "linear" | "lower" | "higher" | "midpoint" | "nearest" }): Tensor;
+  nanquantile(q: Tensor, options?: { dim?: number | null; keepdim?: boolean; interpolation?: "linear" | "lower" | "higher" | "midpoint" | "nearest" }): Tensor;
+  nanquantile(q: number, dim?: number | null, keepdim?: boolean, options?: { interpolation?: "linear" | "lower" | "higher" | "midpoint" | "nearest" }): Tensor;
+  nanquantile(q: number, options?: { dim?: number | null; keepdim?: boolean; interpolation?: "linear" | "lower" | "higher" | "midpoint" | "nearest" }): Tensor;
+  nanquantile(options: { q: number; dim?: number | null; keepdim?: boolean; interpolation?: "linear" | "lower" | "higher" | "midpoint" | "nearest" }): Tensor;
   /** `sort(Tensor self, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)`<br>
    * `sort.stable(Tensor self, *, bool? stable, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)` */
-  sort(dim?: number | bigint, descending?: boolean): { values: Tensor; indices: Tensor };
-  sort(options?: { dim?: number | bigint; descending?: boolean }): { values: Tensor; indices: Tensor };
-  sort(options: { stable: boolean | null; dim?: number | bigint; descending?: boolean }): { values: Tensor; indices: Tensor };
+  sort(dim?: number, descending?: boolean): { values: Tensor; indices: Tensor };
+  sort(options?: { dim?: number; descending?: boolean }): { values: Tensor; indices: Tensor };
+  sort(options: { stable: boolean | null; dim?: number; descending?: boolean }): { values: Tensor; indices: Tensor };
   /** `msort(Tensor self) -> Tensor` */
   msort(): Tensor;
   /** `argsort(Tensor self, int dim=-1, bool descending=False) -> Tensor`<br>
    * `argsort.stable(Tensor self, *, bool stable, int dim=-1, bool descending=False) -> Tensor` */
-  argsort(dim?: number | bigint, descending?: boolean): Tensor;
-  argsort(options?: { dim?: number | bigint; descending?: boolean }): Tensor;
-  argsort(options: { stable: boolean; dim?: number | bigint; descending?: boolean }): Tensor;
+  argsort(dim?: number, descending?: boolean): Tensor;
+  argsort(options?: { dim?: number; descending?: boolean }): Tensor;
+  argsort(options: { stable: boolean; dim?: number; descending?: boolean }): Tensor;
   /** `topk(Tensor self, SymInt k, int dim=-1, bool largest=True, bool sorted=True) -> (Tensor values, Tensor indices)` */
-  topk(k: number | bigint, dim?: number | bigint, largest?: boolean, sorted?: boolean): { values: Tensor; indices: Tensor };
-  topk(k: number | bigint, options?: { dim?: number | bigint; largest?: boolean; sorted?: boolean }): { values: Tensor; indices: Tensor };
-  topk(options: { k: number | bigint; dim?: number | bigint; largest?: boolean; sorted?: boolean }): { values: Tensor; indices: Tensor };
+  topk(k: number, dim?: number, largest?: boolean, sorted?: boolean): { values: Tensor; indices: Tensor };
+  topk(k: number, options?: { dim?: number; largest?: boolean; sorted?: boolean }): { values: Tensor; indices: Tensor };
+  topk(options: { k: number; dim?: number; largest?: boolean; sorted?: boolean }): { values: Tensor; indices: Tensor };
   /** `renorm(Tensor self, Scalar p, int dim, Scalar maxnorm) -> Tensor` */
-  renorm(p: Scalar, dim: number | bigint, maxnorm: Scalar): Tensor;
-  renorm(options: { p: Scalar; dim: number | bigint; maxnorm: Scalar }): Tensor;
+  renorm(p: Scalar, dim: number, maxnorm: Scalar): Tensor;
+  renorm(options: { p: Scalar; dim: number; maxnorm: Scalar }): Tensor;
   /** `renorm_(Tensor(a!) self, Scalar p, int dim, Scalar maxnorm) -> Tensor(a!)` */
-  renorm_(p: Scalar, dim: number | bigint, maxnorm: Scalar): this;
-  renorm_(options: { p: Scalar; dim: number | bigint; maxnorm: Scalar }): this;
+  renorm_(p: Scalar, dim: number, maxnorm: Scalar): this;
+  renorm_(options: { p: Scalar; dim: number; maxnorm: Scalar }): this;
   /** `unfold(Tensor(a) self, int dimension, int size, int step) -> Tensor(a)` */
-  unfold(dimension: number | bigint, size: number | bigint, step: number | bigint): Tensor;
-  unfold(options: { dimension: number | bigint; size: number | bigint; step: number | bigint }): Tensor;
+  unfold(dimension: number, size: number, step: number): Tensor;
+  unfold(options: { dimension: number; size: number; step: number }): Tensor;
   /** `equal(Tensor self, Tensor other) -> bool` */
   equal(other: Tensor): boolean;
   /** `pow.Tensor_Tensor(Tensor self, Tensor exponent) -> Tensor`<br>
@@ -1577,8 +1588,6 @@ export interface TensorMethods {
   /** `normal_(Tensor(a!) self, float mean=0, float std=1, *, Generator? generator=None) -> Tensor(a!)` */
   normal_(mean?: number, std?: number, options?: { generator?: Generator | null }): this;
   normal_(options?: { mean?: number; std?: number; generator?: Generator | null }): this;
-  /** `alias(Tensor(a) self) -> Tensor(a)` */
-  alias(): Tensor;
   /** `isfinite(Tensor self) -> Tensor` */
   isfinite(): Tensor;
   /** `isinf(Tensor self) -> Tensor` */
@@ -1607,4712 +1616,8 @@ export interface TensorMethods {
   toPaddedTensor(options: { padding: number; outputSize?: readonly number[] | null }): Tensor;
 }
 
-/** `dropout(Tensor input, float p, bool train) -> Tensor` */
-export const dropout: {
-  (input: Tensor, p: number, train: boolean): Tensor;
-  (input: Tensor, options: { p: number; train: boolean }): Tensor;
-} = makeFunction("aten::dropout") as never;
-
-/** `dropout_(Tensor(a!) self, float p, bool train) -> Tensor(a!)` */
-export const dropout_: {
-  (input: Tensor, p: number, train: boolean): Tensor;
-  (input: Tensor, options: { p: number; train: boolean }): Tensor;
-} = makeFunction("aten::dropout_") as never;
-
-/** `feature_dropout(Tensor input, float p, bool train) -> Tensor` */
-export const featureDropout: {
-  (input: Tensor, p: number, train: boolean): Tensor;
-  (input: Tensor, options: { p: number; train: boolean }): Tensor;
-} = makeFunction("aten::feature_dropout") as never;
-
-/** `feature_dropout_(Tensor(a!) self, float p, bool train) -> Tensor(a!)` */
-export const featureDropout_: {
-  (input: Tensor, p: number, train: boolean): Tensor;
-  (input: Tensor, options: { p: number; train: boolean }): Tensor;
-} = makeFunction("aten::feature_dropout_") as never;
-
-/** `alpha_dropout(Tensor input, float p, bool train) -> Tensor` */
-export const alphaDropout: {
-  (input: Tensor, p: number, train: boolean): Tensor;
-  (input: Tensor, options: { p: number; train: boolean }): Tensor;
-} = makeFunction("aten::alpha_dropout") as never;
-
-/** `alpha_dropout_(Tensor(a!) self, float p, bool train) -> Tensor(a!)` */
-export const alphaDropout_: {
-  (input: Tensor, p: number, train: boolean): Tensor;
-  (input: Tensor, options: { p: number; train: boolean }): Tensor;
-} = makeFunction("aten::alpha_dropout_") as never;
-
-/** `feature_alpha_dropout(Tensor input, float p, bool train) -> Tensor` */
-export const featureAlphaDropout: {
-  (input: Tensor, p: number, train: boolean): Tensor;
-  (input: Tensor, options: { p: number; train: boolean }): Tensor;
-} = makeFunction("aten::feature_alpha_dropout") as never;
-
-/** `feature_alpha_dropout_(Tensor(a!) self, float p, bool train) -> Tensor(a!)` */
-export const featureAlphaDropout_: {
-  (input: Tensor, p: number, train: boolean): Tensor;
-  (input: Tensor, options: { p: number; train: boolean }): Tensor;
-} = makeFunction("aten::feature_alpha_dropout_") as never;
-
-/** `abs(Tensor self) -> Tensor` */
-export const abs: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::abs") as never;
-
-/** `abs_(Tensor(a!) self) -> Tensor(a!)` */
-export const abs_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::abs_") as never;
-
-/** `absolute(Tensor self) -> Tensor` */
-export const absolute: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::absolute") as never;
-
-/** `angle(Tensor self) -> Tensor` */
-export const angle: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::angle") as never;
-
-/** `view_as_real(Tensor(a) self) -> Tensor(a)` */
-export const viewAsReal: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::view_as_real") as never;
-
-/** `view_as_complex(Tensor(a) self) -> Tensor(a)` */
-export const viewAsComplex: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::view_as_complex") as never;
-
-/** `sgn(Tensor self) -> Tensor` */
-export const sgn: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::sgn") as never;
-
-/** `real(Tensor(a) self) -> Tensor(a)` */
-export const real: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::real") as never;
-
-/** `imag(Tensor(a) self) -> Tensor(a)` */
-export const imag: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::imag") as never;
-
-/** `conj(Tensor(a) self) -> Tensor(a)` */
-export const conj: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::conj") as never;
-
-/** `conj_physical(Tensor self) -> Tensor` */
-export const conjPhysical: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::conj_physical") as never;
-
-/** `conj_physical_(Tensor(a!) self) -> Tensor(a!)` */
-export const conjPhysical_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::conj_physical_") as never;
-
-/** `resolve_conj(Tensor(a) self) -> Tensor(a)` */
-export const resolveConj: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::resolve_conj") as never;
-
-/** `resolve_neg(Tensor(a) self) -> Tensor(a)` */
-export const resolveNeg: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::resolve_neg") as never;
-
-/** `acos(Tensor self) -> Tensor` */
-export const acos: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::acos") as never;
-
-/** `acos_(Tensor(a!) self) -> Tensor(a!)` */
-export const acos_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::acos_") as never;
-
-/** `arccos(Tensor self) -> Tensor` */
-export const arccos: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::arccos") as never;
-
-/** `arccos_(Tensor(a!) self) -> Tensor(a!)` */
-export const arccos_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::arccos_") as never;
-
-/** `avg_pool1d(Tensor self, int[1] kernel_size, int[1] stride=[], int[1] padding=0, bool ceil_mode=False, bool count_include_pad=True) -> Tensor` */
-export const avgPool1d: {
-  (input: Tensor, kernelSize: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], ceilMode?: boolean, countIncludePad?: boolean): Tensor;
-  (input: Tensor, kernelSize: number | readonly number[], options?: { stride?: number | readonly number[]; padding?: number | readonly number[]; ceilMode?: boolean; countIncludePad?: boolean }): Tensor;
-  (input: Tensor, options: { kernelSize: number | readonly number[]; stride?: number | readonly number[]; padding?: number | readonly number[]; ceilMode?: boolean; countIncludePad?: boolean }): Tensor;
-} = makeFunction("aten::avg_pool1d") as never;
-
-/** `adaptive_avg_pool1d(Tensor self, int[1] output_size) -> Tensor` */
-export const adaptiveAvgPool1d: {
-  (input: Tensor, outputSize: number | readonly number[]): Tensor;
-  (input: Tensor, options: { outputSize: number | readonly number[] }): Tensor;
-  (input: Tensor, ...outputSize: number[]): Tensor;
-} = makeFunction("aten::adaptive_avg_pool1d") as never;
-
-/** `adaptive_max_pool1d(Tensor self, int[1] output_size) -> (Tensor, Tensor)` */
-export const adaptiveMaxPool1d: {
-  (input: Tensor, outputSize: number | readonly number[]): [Tensor, Tensor];
-  (input: Tensor, options: { outputSize: number | readonly number[] }): [Tensor, Tensor];
-  (input: Tensor, ...outputSize: number[]): [Tensor, Tensor];
-} = makeFunction("aten::adaptive_max_pool1d") as never;
-
-/** `add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor`<br>
-   * `add.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor` */
-export const add: {
-  (input: Tensor, other: Tensor, options?: { alpha?: Scalar }): Tensor;
-  (input: Tensor, other: Scalar, alpha?: Scalar): Tensor;
-  (input: Tensor, other: Scalar, options?: { alpha?: Scalar }): Tensor;
-  (input: Tensor, options: { other: Scalar; alpha?: Scalar }): Tensor;
-} = makeFunction("aten::add") as never;
-
-/** `addmv(Tensor self, Tensor mat, Tensor vec, *, Scalar beta=1, Scalar alpha=1) -> Tensor` */
-export const addmv: {
-  (input: Tensor, mat: Tensor, vec: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-} = makeFunction("aten::addmv") as never;
-
-/** `addmv_(Tensor(a!) self, Tensor mat, Tensor vec, *, Scalar beta=1, Scalar alpha=1) -> Tensor(a!)` */
-export const addmv_: {
-  (input: Tensor, mat: Tensor, vec: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-} = makeFunction("aten::addmv_") as never;
-
-/** `addr(Tensor self, Tensor vec1, Tensor vec2, *, Scalar beta=1, Scalar alpha=1) -> Tensor` */
-export const addr: {
-  (input: Tensor, vec1: Tensor, vec2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-} = makeFunction("aten::addr") as never;
-
-/** `affine_grid_generator(Tensor theta, SymInt[] size, bool align_corners) -> Tensor` */
-export const affineGridGenerator: {
-  (theta: Tensor, size: readonly number[], alignCorners: boolean): Tensor;
-  (theta: Tensor, options: { size: readonly number[]; alignCorners: boolean }): Tensor;
-} = makeFunction("aten::affine_grid_generator") as never;
-
-/** `all.dim(Tensor self, int dim, bool keepdim=False) -> Tensor`<br>
-   * `all.dims(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor`<br>
-   * `all(Tensor self) -> Tensor` */
-export const all: {
-  (input: Tensor, dim: number | bigint, keepdim?: boolean): Tensor;
-  (input: Tensor, dim: number | bigint, options?: { keepdim?: boolean }): Tensor;
-  (input: Tensor, options: { dim: number | bigint; keepdim?: boolean }): Tensor;
-  (input: Tensor, dim?: readonly number[] | null, keepdim?: boolean): Tensor;
-  (input: Tensor, options?: { dim?: readonly number[] | null; keepdim?: boolean }): Tensor;
-  (input: Tensor): Tensor;
-} = makeFunction("aten::all") as never;
-
-/** `allclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> bool` */
-export const allclose: {
-  (input: Tensor, other: Tensor, rtol?: number, atol?: number, equalNan?: boolean): boolean;
-  (input: Tensor, other: Tensor, options?: { rtol?: number; atol?: number; equalNan?: boolean }): boolean;
-} = makeFunction("aten::allclose") as never;
-
-/** `any.dim(Tensor self, int dim, bool keepdim=False) -> Tensor`<br>
-   * `any.dims(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor`<br>
-   * `any(Tensor self) -> Tensor` */
-export const any: {
-  (input: Tensor, dim: number | bigint, keepdim?: boolean): Tensor;
-  (input: Tensor, dim: number | bigint, options?: { keepdim?: boolean }): Tensor;
-  (input: Tensor, options: { dim: number | bigint; keepdim?: boolean }): Tensor;
-  (input: Tensor, dim?: readonly number[] | null, keepdim?: boolean): Tensor;
-  (input: Tensor, options?: { dim?: readonly number[] | null; keepdim?: boolean }): Tensor;
-  (input: Tensor): Tensor;
-} = makeFunction("aten::any") as never;
-
-/** `arange(Scalar end, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
-   * `arange.start(Scalar start, Scalar end, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
-   * `arange.start_step(Scalar start, Scalar end, Scalar step=1, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
-export const arange: {
-  (end: Scalar, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (start: Scalar, end: Scalar, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (start: Scalar, end: Scalar, step?: Scalar, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (start: Scalar, end: Scalar, options?: { step?: Scalar; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-} = makeFunction("aten::arange") as never;
-
-/** `argmax(Tensor self, int? dim=None, bool keepdim=False) -> Tensor` */
-export const argmax: {
-  (input: Tensor, dim?: number | bigint | null, keepdim?: boolean): Tensor;
-  (input: Tensor, options?: { dim?: number | bigint | null; keepdim?: boolean }): Tensor;
-} = makeFunction("aten::argmax") as never;
-
-/** `argmin(Tensor self, int? dim=None, bool keepdim=False) -> Tensor` */
-export const argmin: {
-  (input: Tensor, dim?: number | bigint | null, keepdim?: boolean): Tensor;
-  (input: Tensor, options?: { dim?: number | bigint | null; keepdim?: boolean }): Tensor;
-} = makeFunction("aten::argmin") as never;
-
-/** `acosh(Tensor self) -> Tensor` */
-export const acosh: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::acosh") as never;
-
-/** `acosh_(Tensor(a!) self) -> Tensor(a!)` */
-export const acosh_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::acosh_") as never;
-
-/** `arccosh(Tensor self) -> Tensor` */
-export const arccosh: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::arccosh") as never;
-
-/** `arccosh_(Tensor(a!) self) -> Tensor(a!)` */
-export const arccosh_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::arccosh_") as never;
-
-/** `asinh(Tensor self) -> Tensor` */
-export const asinh: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::asinh") as never;
-
-/** `asinh_(Tensor(a!) self) -> Tensor(a!)` */
-export const asinh_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::asinh_") as never;
-
-/** `arcsinh(Tensor self) -> Tensor` */
-export const arcsinh: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::arcsinh") as never;
-
-/** `arcsinh_(Tensor(a!) self) -> Tensor(a!)` */
-export const arcsinh_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::arcsinh_") as never;
-
-/** `atanh(Tensor self) -> Tensor` */
-export const atanh: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::atanh") as never;
-
-/** `atanh_(Tensor(a!) self) -> Tensor(a!)` */
-export const atanh_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::atanh_") as never;
-
-/** `arctanh(Tensor self) -> Tensor` */
-export const arctanh: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::arctanh") as never;
-
-/** `arctanh_(Tensor(a!) self) -> Tensor(a!)` */
-export const arctanh_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::arctanh_") as never;
-
-/** `as_strided(Tensor(a) self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor(a)` */
-export const asStrided: {
-  (input: Tensor, size: readonly number[], stride: readonly number[], storageOffset?: number | bigint | null): Tensor;
-  (input: Tensor, size: readonly number[], stride: readonly number[], options?: { storageOffset?: number | bigint | null }): Tensor;
-  (input: Tensor, options: { size: readonly number[]; stride: readonly number[]; storageOffset?: number | bigint | null }): Tensor;
-} = makeFunction("aten::as_strided") as never;
-
-/** `as_strided_(Tensor(a!) self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor(a!)` */
-export const asStrided_: {
-  (input: Tensor, size: readonly number[], stride: readonly number[], storageOffset?: number | bigint | null): Tensor;
-  (input: Tensor, size: readonly number[], stride: readonly number[], options?: { storageOffset?: number | bigint | null }): Tensor;
-  (input: Tensor, options: { size: readonly number[]; stride: readonly number[]; storageOffset?: number | bigint | null }): Tensor;
-} = makeFunction("aten::as_strided_") as never;
-
-/** `asin(Tensor self) -> Tensor` */
-export const asin: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::asin") as never;
-
-/** `asin_(Tensor(a!) self) -> Tensor(a!)` */
-export const asin_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::asin_") as never;
-
-/** `arcsin(Tensor self) -> Tensor` */
-export const arcsin: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::arcsin") as never;
-
-/** `arcsin_(Tensor(a!) self) -> Tensor(a!)` */
-export const arcsin_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::arcsin_") as never;
-
-/** `atan(Tensor self) -> Tensor` */
-export const atan: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::atan") as never;
-
-/** `atan_(Tensor(a!) self) -> Tensor(a!)` */
-export const atan_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::atan_") as never;
-
-/** `arctan(Tensor self) -> Tensor` */
-export const arctan: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::arctan") as never;
-
-/** `arctan_(Tensor(a!) self) -> Tensor(a!)` */
-export const arctan_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::arctan_") as never;
-
-/** `atleast_1d(Tensor self) -> Tensor`<br>
-   * `atleast_1d.Sequence(Tensor[] tensors) -> Tensor[]` */
-export const atleast1d: {
-  (input: Tensor): Tensor;
-  (tensors: readonly Tensor[]): Tensor[];
-} = makeFunction("aten::atleast_1d") as never;
-
-/** `atleast_2d(Tensor self) -> Tensor`<br>
-   * `atleast_2d.Sequence(Tensor[] tensors) -> Tensor[]` */
-export const atleast2d: {
-  (input: Tensor): Tensor;
-  (tensors: readonly Tensor[]): Tensor[];
-} = makeFunction("aten::atleast_2d") as never;
-
-/** `atleast_3d(Tensor self) -> Tensor`<br>
-   * `atleast_3d.Sequence(Tensor[] tensors) -> Tensor[]` */
-export const atleast3d: {
-  (input: Tensor): Tensor;
-  (tensors: readonly Tensor[]): Tensor[];
-} = makeFunction("aten::atleast_3d") as never;
-
-/** `baddbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor`<br>
-   * `baddbmm.dtype(Tensor self, Tensor batch1, Tensor batch2, ScalarType out_dtype, *, Scalar beta=1, Scalar alpha=1) -> Tensor` */
-export const baddbmm: {
-  (input: Tensor, batch1: Tensor, batch2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-  (input: Tensor, batch1: Tensor, batch2: Tensor, outDtype: DType, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-  (input: Tensor, batch1: Tensor, batch2: Tensor, options: { outDtype: DType; beta?: Scalar; alpha?: Scalar }): Tensor;
-} = makeFunction("aten::baddbmm") as never;
-
-/** `bartlett_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
-   * `bartlett_window.periodic(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
-export const bartlettWindow: {
-  (windowLength: number | bigint, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (windowLength: number | bigint, periodic: boolean, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-} = makeFunction("aten::bartlett_window") as never;
-
-/** `batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps, bool cudnn_enabled) -> Tensor` */
-export const batchNorm: {
-  (input: Tensor, weight: Tensor | null, bias: Tensor | null, runningMean: Tensor | null, runningVar: Tensor | null, training: boolean, momentum: number, eps: number, cudnnEnabled: boolean): Tensor;
-  (input: Tensor, options: { weight: Tensor | null; bias: Tensor | null; runningMean: Tensor | null; runningVar: Tensor | null; training: boolean; momentum: number; eps: number; cudnnEnabled: boolean }): Tensor;
-} = makeFunction("aten::batch_norm") as never;
-
-/** `quantized_batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor mean, Tensor var, float eps, float output_scale, int output_zero_point) -> Tensor` */
-export const quantizedBatchNorm: {
-  (input: Tensor, weight: Tensor | null, bias: Tensor | null, mean: Tensor, var_: Tensor, eps: number, outputScale: number, outputZeroPoint: number | bigint): Tensor;
-  (input: Tensor, mean: Tensor, var_: Tensor, options: { weight: Tensor | null; bias: Tensor | null; eps: number; outputScale: number; outputZeroPoint: number | bigint }): Tensor;
-} = makeFunction("aten::quantized_batch_norm") as never;
-
-/** `bernoulli(Tensor self, *, Generator? generator=None) -> Tensor`<br>
-   * `bernoulli.p(Tensor self, float p, *, Generator? generator=None) -> Tensor` */
-export const bernoulli: {
-  (input: Tensor, options?: { generator?: Generator | null }): Tensor;
-  (input: Tensor, p: number, options?: { generator?: Generator | null }): Tensor;
-  (input: Tensor, options: { p: number; generator?: Generator | null }): Tensor;
-} = makeFunction("aten::bernoulli") as never;
-
-/** `bilinear(Tensor input1, Tensor input2, Tensor weight, Tensor? bias=None) -> Tensor` */
-export const bilinear: {
-  (input1: Tensor, input2: Tensor, weight: Tensor, bias?: Tensor | null): Tensor;
-  (input1: Tensor, input2: Tensor, weight: Tensor, options?: { bias?: Tensor | null }): Tensor;
-} = makeFunction("aten::bilinear") as never;
-
-/** `binary_cross_entropy(Tensor self, Tensor target, Tensor? weight=None, int reduction=Mean) -> Tensor` */
-export const binaryCrossEntropy: {
-  (input: Tensor, target: Tensor, weight?: Tensor | null, reduction?: number | bigint): Tensor;
-  (input: Tensor, target: Tensor, options?: { weight?: Tensor | null; reduction?: number | bigint }): Tensor;
-} = makeFunction("aten::binary_cross_entropy") as never;
-
-/** `binary_cross_entropy_with_logits(Tensor self, Tensor target, Tensor? weight=None, Tensor? pos_weight=None, int reduction=Mean) -> Tensor` */
-export const binaryCrossEntropyWithLogits: {
-  (input: Tensor, target: Tensor, weight?: Tensor | null, posWeight?: Tensor | null, reduction?: number | bigint): Tensor;
-  (input: Tensor, target: Tensor, options?: { weight?: Tensor | null; posWeight?: Tensor | null; reduction?: number | bigint }): Tensor;
-} = makeFunction("aten::binary_cross_entropy_with_logits") as never;
-
-/** `bincount(Tensor self, Tensor? weights=None, SymInt minlength=0) -> Tensor` */
-export const bincount: {
-  (input: Tensor, weights?: Tensor | null, minlength?: number | bigint): Tensor;
-  (input: Tensor, options?: { weights?: Tensor | null; minlength?: number | bigint }): Tensor;
-} = makeFunction("aten::bincount") as never;
-
-/** `bitwise_not(Tensor self) -> Tensor` */
-export const bitwiseNot: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::bitwise_not") as never;
-
-/** `copysign.Tensor(Tensor self, Tensor other) -> Tensor`<br>
-   * `copysign.Scalar(Tensor self, Scalar other) -> Tensor` */
-export const copysign: {
-  (input: Tensor, other: Tensor): Tensor;
-  (input: Tensor, other: Scalar): Tensor;
-  (input: Tensor, options: { other: Scalar }): Tensor;
-} = makeFunction("aten::copysign") as never;
-
-/** `logical_not(Tensor self) -> Tensor` */
-export const logicalNot: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::logical_not") as never;
-
-/** `logical_xor(Tensor self, Tensor other) -> Tensor` */
-export const logicalXor: {
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::logical_xor") as never;
-
-/** `logical_and(Tensor self, Tensor other) -> Tensor` */
-export const logicalAnd: {
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::logical_and") as never;
-
-/** `logical_or(Tensor self, Tensor other) -> Tensor` */
-export const logicalOr: {
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::logical_or") as never;
-
-/** `blackman_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
-   * `blackman_window.periodic(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
-export const blackmanWindow: {
-  (windowLength: number | bigint, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (windowLength: number | bigint, periodic: boolean, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-} = makeFunction("aten::blackman_window") as never;
-
-/** `bmm(Tensor self, Tensor mat2) -> Tensor`<br>
-   * `bmm.dtype(Tensor self, Tensor mat2, ScalarType out_dtype) -> Tensor` */
-export const bmm: {
-  (input: Tensor, mat2: Tensor): Tensor;
-  (input: Tensor, mat2: Tensor, outDtype: DType): Tensor;
-  (input: Tensor, mat2: Tensor, options: { outDtype: DType }): Tensor;
-} = makeFunction("aten::bmm") as never;
-
-/** `broadcast_tensors(Tensor[] tensors) -> Tensor[]` */
-export const broadcastTensors: {
-  (tensors: readonly Tensor[]): Tensor[];
-} = makeFunction("aten::broadcast_tensors") as never;
-
-/** `broadcast_to(Tensor(a) self, SymInt[] size) -> Tensor(a)` */
-export const broadcastTo: {
-  (input: Tensor, size: readonly number[]): Tensor;
-  (input: Tensor, options: { size: readonly number[] }): Tensor;
-  (input: Tensor, ...size: number[]): Tensor;
-} = makeFunction("aten::broadcast_to") as never;
-
-/** `cat(Tensor[] tensors, int dim=0) -> Tensor` */
-export const cat: {
-  (tensors: readonly Tensor[], dim?: number | bigint): Tensor;
-  (tensors: readonly Tensor[], options?: { dim?: number | bigint }): Tensor;
-} = makeFunction("aten::cat") as never;
-
-/** `concat(Tensor[] tensors, int dim=0) -> Tensor` */
-export const concat: {
-  (tensors: readonly Tensor[], dim?: number | bigint): Tensor;
-  (tensors: readonly Tensor[], options?: { dim?: number | bigint }): Tensor;
-} = makeFunction("aten::concat") as never;
-
-/** `concatenate(Tensor[] tensors, int dim=0) -> Tensor` */
-export const concatenate: {
-  (tensors: readonly Tensor[], dim?: number | bigint): Tensor;
-  (tensors: readonly Tensor[], options?: { dim?: number | bigint }): Tensor;
-} = makeFunction("aten::concatenate") as never;
-
-/** `block_diag(Tensor[] tensors) -> Tensor` */
-export const blockDiag: {
-  (tensors: readonly Tensor[]): Tensor;
-} = makeFunction("aten::block_diag") as never;
-
-/** `ceil(Tensor self) -> Tensor` */
-export const ceil: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::ceil") as never;
-
-/** `ceil_(Tensor(a!) self) -> Tensor(a!)` */
-export const ceil_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::ceil_") as never;
-
-/** `chain_matmul(Tensor[] matrices) -> Tensor` */
-export const chainMatmul: {
-  (matrices: readonly Tensor[]): Tensor;
-} = makeFunction("aten::chain_matmul") as never;
-
-/** `chunk(Tensor(a -> *) self, int chunks, int dim=0) -> Tensor(a)[]` */
-export const chunk: {
-  (input: Tensor, chunks: number | bigint, dim?: number | bigint): Tensor[];
-  (input: Tensor, chunks: number | bigint, options?: { dim?: number | bigint }): Tensor[];
-  (input: Tensor, options: { chunks: number | bigint; dim?: number | bigint }): Tensor[];
-} = makeFunction("aten::chunk") as never;
-
-/** `tensor_split.sections(Tensor(a -> *) self, SymInt sections, int dim=0) -> Tensor(a)[]`<br>
-   * `tensor_split.indices(Tensor(a -> *) self, SymInt[] indices, int dim=0) -> Tensor(a)[]`<br>
-   * `tensor_split.tensor_indices_or_sections(Tensor(a -> *) self, Tensor tensor_indices_or_sections, int dim=0) -> Tensor(a)[]` */
-export const tensorSplit: {
-  (input: Tensor, sections: number | bigint, dim?: number | bigint): Tensor[];
-  (input: Tensor, sections: number | bigint, options?: { dim?: number | bigint }): Tensor[];
-  (input: Tensor, options: { sections: number | bigint; dim?: number | bigint }): Tensor[];
-  (input: Tensor, indices: readonly number[], dim?: number | bigint): Tensor[];
-  (input: Tensor, indices: readonly number[], options?: { dim?: number | bigint }): Tensor[];
-  (input: Tensor, options: { indices: readonly number[]; dim?: number | bigint }): Tensor[];
-  (input: Tensor, ...indices: number[]): Tensor[];
-  (input: Tensor, tensorIndicesOrSections: Tensor, dim?: number | bigint): Tensor[];
-  (input: Tensor, tensorIndicesOrSections: Tensor, options?: { dim?: number | bigint }): Tensor[];
-} = makeFunction("aten::tensor_split") as never;
-
-/** `clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor`<br>
-   * `clamp.Tensor(Tensor self, Tensor? min=None, Tensor? max=None) -> Tensor` */
-export const clamp: {
-  (input: Tensor, min?: Scalar | null, max?: Scalar | null): Tensor;
-  (input: Tensor, options?: { min?: Scalar | null; max?: Scalar | null }): Tensor;
-  (input: Tensor, min?: Tensor | null, max?: Tensor | null): Tensor;
-  (input: Tensor, options?: { min?: Tensor | null; max?: Tensor | null }): Tensor;
-} = makeFunction("aten::clamp") as never;
-
-/** `clamp_(Tensor(a!) self, Scalar? min=None, Scalar? max=None) -> Tensor(a!)`<br>
-   * `clamp_.Tensor(Tensor(a!) self, Tensor? min=None, Tensor? max=None) -> Tensor(a!)` */
-export const clamp_: {
-  (input: Tensor, min?: Scalar | null, max?: Scalar | null): Tensor;
-  (input: Tensor, options?: { min?: Scalar | null; max?: Scalar | null }): Tensor;
-  (input: Tensor, min?: Tensor | null, max?: Tensor | null): Tensor;
-  (input: Tensor, options?: { min?: Tensor | null; max?: Tensor | null }): Tensor;
-} = makeFunction("aten::clamp_") as never;
-
-/** `clamp_max(Tensor self, Scalar max) -> Tensor`<br>
-   * `clamp_max.Tensor(Tensor self, Tensor max) -> Tensor` */
-export const clampMax: {
-  (input: Tensor, max: Scalar): Tensor;
-  (input: Tensor, options: { max: Scalar }): Tensor;
-  (input: Tensor, max: Tensor): Tensor;
-} = makeFunction("aten::clamp_max") as never;
-
-/** `clamp_max_(Tensor(a!) self, Scalar max) -> Tensor(a!)`<br>
-   * `clamp_max_.Tensor(Tensor(a!) self, Tensor max) -> Tensor(a!)` */
-export const clampMax_: {
-  (input: Tensor, max: Scalar): Tensor;
-  (input: Tensor, options: { max: Scalar }): Tensor;
-  (input: Tensor, max: Tensor): Tensor;
-} = makeFunction("aten::clamp_max_") as never;
-
-/** `clamp_min(Tensor self, Scalar min) -> Tensor`<br>
-   * `clamp_min.Tensor(Tensor self, Tensor min) -> Tensor` */
-export const clampMin: {
-  (input: Tensor, min: Scalar): Tensor;
-  (input: Tensor, options: { min: Scalar }): Tensor;
-  (input: Tensor, min: Tensor): Tensor;
-} = makeFunction("aten::clamp_min") as never;
-
-/** `clamp_min_(Tensor(a!) self, Scalar min) -> Tensor(a!)`<br>
-   * `clamp_min_.Tensor(Tensor(a!) self, Tensor min) -> Tensor(a!)` */
-export const clampMin_: {
-  (input: Tensor, min: Scalar): Tensor;
-  (input: Tensor, options: { min: Scalar }): Tensor;
-  (input: Tensor, min: Tensor): Tensor;
-} = makeFunction("aten::clamp_min_") as never;
-
-/** `clip(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor`<br>
-   * `clip.Tensor(Tensor self, Tensor? min=None, Tensor? max=None) -> Tensor` */
-export const clip: {
-  (input: Tensor, min?: Scalar | null, max?: Scalar | null): Tensor;
-  (input: Tensor, options?: { min?: Scalar | null; max?: Scalar | null }): Tensor;
-  (input: Tensor, min?: Tensor | null, max?: Tensor | null): Tensor;
-  (input: Tensor, options?: { min?: Tensor | null; max?: Tensor | null }): Tensor;
-} = makeFunction("aten::clip") as never;
-
-/** `clip_(Tensor(a!) self, Scalar? min=None, Scalar? max=None) -> Tensor(a!)`<br>
-   * `clip_.Tensor(Tensor(a!) self, Tensor? min=None, Tensor? max=None) -> Tensor(a!)` */
-export const clip_: {
-  (input: Tensor, min?: Scalar | null, max?: Scalar | null): Tensor;
-  (input: Tensor, options?: { min?: Scalar | null; max?: Scalar | null }): Tensor;
-  (input: Tensor, min?: Tensor | null, max?: Tensor | null): Tensor;
-  (input: Tensor, options?: { min?: Tensor | null; max?: Tensor | null }): Tensor;
-} = makeFunction("aten::clip_") as never;
-
-/** `complex(Tensor real, Tensor imag) -> Tensor` */
-export const complex: {
-  (real: Tensor, imag: Tensor): Tensor;
-} = makeFunction("aten::complex") as never;
-
-/** `polar(Tensor abs, Tensor angle) -> Tensor` */
-export const polar: {
-  (abs: Tensor, angle: Tensor): Tensor;
-} = makeFunction("aten::polar") as never;
-
-/** `constant_pad_nd(Tensor self, SymInt[] pad, Scalar value=0) -> Tensor` */
-export const constantPadNd: {
-  (input: Tensor, pad: readonly number[], value?: Scalar): Tensor;
-  (input: Tensor, pad: readonly number[], options?: { value?: Scalar }): Tensor;
-  (input: Tensor, options: { pad: readonly number[]; value?: Scalar }): Tensor;
-  (input: Tensor, ...pad: number[]): Tensor;
-} = makeFunction("aten::constant_pad_nd") as never;
-
-/** `convolution(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups) -> Tensor` */
-export const convolution: {
-  (input: Tensor, weight: Tensor, bias: Tensor | null, stride: readonly number[], padding: readonly number[], dilation: readonly number[], transposed: boolean, outputPadding: readonly number[], groups: number | bigint): Tensor;
-  (input: Tensor, weight: Tensor, options: { bias: Tensor | null; stride: readonly number[]; padding: readonly number[]; dilation: readonly number[]; transposed: boolean; outputPadding: readonly number[]; groups: number | bigint }): Tensor;
-} = makeFunction("aten::convolution") as never;
-
-/** `convolution_overrideable(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups) -> Tensor` */
-export const convolutionOverrideable: {
-  (input: Tensor, weight: Tensor, bias: Tensor | null, stride: readonly number[], padding: readonly number[], dilation: readonly number[], transposed: boolean, outputPadding: readonly number[], groups: number | bigint): Tensor;
-  (input: Tensor, weight: Tensor, options: { bias: Tensor | null; stride: readonly number[]; padding: readonly number[]; dilation: readonly number[]; transposed: boolean; outputPadding: readonly number[]; groups: number | bigint }): Tensor;
-} = makeFunction("aten::convolution_overrideable") as never;
-
-/** `conv1d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[1] stride=1, SymInt[1] padding=0, SymInt[1] dilation=1, SymInt groups=1) -> Tensor`<br>
-   * `conv1d.padding(Tensor input, Tensor weight, Tensor? bias=None, SymInt[1] stride=1, str padding="valid", SymInt[1] dilation=1, SymInt groups=1) -> Tensor` */
-export const conv1d: {
-  (input: Tensor, weight: Tensor, bias?: Tensor | null, stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], groups?: number | bigint): Tensor;
-  (input: Tensor, weight: Tensor, options?: { bias?: Tensor | null; stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; groups?: number | bigint }): Tensor;
-  (input: Tensor, weight: Tensor, bias?: Tensor | null, stride?: number | readonly number[], padding?: string, dilation?: number | readonly number[], groups?: number | bigint): Tensor;
-  (input: Tensor, weight: Tensor, options?: { bias?: Tensor | null; stride?: number | readonly number[]; padding?: string; dilation?: number | readonly number[]; groups?: number | bigint }): Tensor;
-} = makeFunction("aten::conv1d") as never;
-
-/** `conv2d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[2] stride=1, SymInt[2] padding=0, SymInt[2] dilation=1, SymInt groups=1) -> Tensor`<br>
-   * `conv2d.padding(Tensor input, Tensor weight, Tensor? bias=None, SymInt[2] stride=1, str padding="valid", SymInt[2] dilation=1, SymInt groups=1) -> Tensor` */
-export const conv2d: {
-  (input: Tensor, weight: Tensor, bias?: Tensor | null, stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], groups?: number | bigint): Tensor;
-  (input: Tensor, weight: Tensor, options?: { bias?: Tensor | null; stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; groups?: number | bigint }): Tensor;
-  (input: Tensor, weight: Tensor, bias?: Tensor | null, stride?: number | readonly number[], padding?: string, dilation?: number | readonly number[], groups?: number | bigint): Tensor;
-  (input: Tensor, weight: Tensor, options?: { bias?: Tensor | null; stride?: number | readonly number[]; padding?: string; dilation?: number | readonly number[]; groups?: number | bigint }): Tensor;
-} = makeFunction("aten::conv2d") as never;
-
-/** `conv3d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[3] stride=1, SymInt[3] padding=0, SymInt[3] dilation=1, SymInt groups=1) -> Tensor`<br>
-   * `conv3d.padding(Tensor input, Tensor weight, Tensor? bias=None, SymInt[3] stride=1, str padding="valid", SymInt[3] dilation=1, SymInt groups=1) -> Tensor` */
-export const conv3d: {
-  (input: Tensor, weight: Tensor, bias?: Tensor | null, stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], groups?: number | bigint): Tensor;
-  (input: Tensor, weight: Tensor, options?: { bias?: Tensor | null; stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; groups?: number | bigint }): Tensor;
-  (input: Tensor, weight: Tensor, bias?: Tensor | null, stride?: number | readonly number[], padding?: string, dilation?: number | readonly number[], groups?: number | bigint): Tensor;
-  (input: Tensor, weight: Tensor, options?: { bias?: Tensor | null; stride?: number | readonly number[]; padding?: string; dilation?: number | readonly number[]; groups?: number | bigint }): Tensor;
-} = makeFunction("aten::conv3d") as never;
-
-/** `conv_tbc(Tensor self, Tensor weight, Tensor bias, int pad=0) -> Tensor` */
-export const convTbc: {
-  (input: Tensor, weight: Tensor, bias: Tensor, pad?: number | bigint): Tensor;
-  (input: Tensor, weight: Tensor, bias: Tensor, options?: { pad?: number | bigint }): Tensor;
-} = makeFunction("aten::conv_tbc") as never;
-
-/** `conv_transpose1d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[1] stride=1, SymInt[1] padding=0, SymInt[1] output_padding=0, SymInt groups=1, SymInt[1] dilation=1) -> Tensor` */
-export const convTranspose1d: {
-  (input: Tensor, weight: Tensor, bias?: Tensor | null, stride?: number | readonly number[], padding?: number | readonly number[], outputPadding?: number | readonly number[], groups?: number | bigint, dilation?: number | readonly number[]): Tensor;
-  (input: Tensor, weight: Tensor, options?: { bias?: Tensor | null; stride?: number | readonly number[]; padding?: number | readonly number[]; outputPadding?: number | readonly number[]; groups?: number | bigint; dilation?: number | readonly number[] }): Tensor;
-} = makeFunction("aten::conv_transpose1d") as never;
-
-/** `conv_transpose2d.input(Tensor input, Tensor weight, Tensor? bias=None, SymInt[2] stride=1, SymInt[2] padding=0, SymInt[2] output_padding=0, SymInt groups=1, SymInt[2] dilation=1) -> Tensor` */
-export const convTranspose2d: {
-  (input: Tensor, weight: Tensor, bias?: Tensor | null, stride?: number | readonly number[], padding?: number | readonly number[], outputPadding?: number | readonly number[], groups?: number | bigint, dilation?: number | readonly number[]): Tensor;
-  (input: Tensor, weight: Tensor, options?: { bias?: Tensor | null; stride?: number | readonly number[]; padding?: number | readonly number[]; outputPadding?: number | readonly number[]; groups?: number | bigint; dilation?: number | readonly number[] }): Tensor;
-} = makeFunction("aten::conv_transpose2d") as never;
-
-/** `conv_transpose3d.input(Tensor input, Tensor weight, Tensor? bias=None, SymInt[3] stride=1, SymInt[3] padding=0, SymInt[3] output_padding=0, SymInt groups=1, SymInt[3] dilation=1) -> Tensor` */
-export const convTranspose3d: {
-  (input: Tensor, weight: Tensor, bias?: Tensor | null, stride?: number | readonly number[], padding?: number | readonly number[], outputPadding?: number | readonly number[], groups?: number | bigint, dilation?: number | readonly number[]): Tensor;
-  (input: Tensor, weight: Tensor, options?: { bias?: Tensor | null; stride?: number | readonly number[]; padding?: number | readonly number[]; outputPadding?: number | readonly number[]; groups?: number | bigint; dilation?: number | readonly number[] }): Tensor;
-} = makeFunction("aten::conv_transpose3d") as never;
-
-/** `copy(Tensor self, Tensor src, bool non_blocking=False) -> Tensor` */
-export const copy: {
-  (input: Tensor, src: Tensor, nonBlocking?: boolean): Tensor;
-  (input: Tensor, src: Tensor, options?: { nonBlocking?: boolean }): Tensor;
-} = makeFunction("aten::copy") as never;
-
-/** `cos(Tensor self) -> Tensor` */
-export const cos: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::cos") as never;
-
-/** `cos_(Tensor(a!) self) -> Tensor(a!)` */
-export const cos_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::cos_") as never;
-
-/** `cosh(Tensor self) -> Tensor` */
-export const cosh: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::cosh") as never;
-
-/** `cosh_(Tensor(a!) self) -> Tensor(a!)` */
-export const cosh_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::cosh_") as never;
-
-/** `cosine_embedding_loss(Tensor input1, Tensor input2, Tensor target, float margin=0.0, int reduction=Mean) -> Tensor` */
-export const cosineEmbeddingLoss: {
-  (input1: Tensor, input2: Tensor, target: Tensor, margin?: number, reduction?: number | bigint): Tensor;
-  (input1: Tensor, input2: Tensor, target: Tensor, options?: { margin?: number; reduction?: number | bigint }): Tensor;
-} = makeFunction("aten::cosine_embedding_loss") as never;
-
-/** `count_nonzero.dim_IntList(Tensor self, int[] dim) -> Tensor`<br>
-   * `count_nonzero(Tensor self, int? dim=None) -> Tensor` */
-export const countNonzero: {
-  (input: Tensor, dim: readonly number[]): Tensor;
-  (input: Tensor, options: { dim: readonly number[] }): Tensor;
-  (input: Tensor, ...dim: number[]): Tensor;
-  (input: Tensor, dim?: number | bigint | null): Tensor;
-  (input: Tensor, options?: { dim?: number | bigint | null }): Tensor;
-} = makeFunction("aten::count_nonzero") as never;
-
-/** `cov(Tensor self, *, int correction=1, Tensor? fweights=None, Tensor? aweights=None) -> Tensor` */
-export const cov: {
-  (input: Tensor, options?: { correction?: number | bigint; fweights?: Tensor | null; aweights?: Tensor | null }): Tensor;
-} = makeFunction("aten::cov") as never;
-
-/** `corrcoef(Tensor self) -> Tensor` */
-export const corrcoef: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::corrcoef") as never;
-
-/** `cummax(Tensor self, int dim) -> (Tensor values, Tensor indices)` */
-export const cummax: {
-  (input: Tensor, dim: number | bigint): { values: Tensor; indices: Tensor };
-  (input: Tensor, options: { dim: number | bigint }): { values: Tensor; indices: Tensor };
-} = makeFunction("aten::cummax", ["values","indices"]) as never;
-
-/** `cummin(Tensor self, int dim) -> (Tensor values, Tensor indices)` */
-export const cummin: {
-  (input: Tensor, dim: number | bigint): { values: Tensor; indices: Tensor };
-  (input: Tensor, options: { dim: number | bigint }): { values: Tensor; indices: Tensor };
-} = makeFunction("aten::cummin", ["values","indices"]) as never;
-
-/** `cumprod(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor` */
-export const cumprod: {
-  (input: Tensor, dim: number | bigint, options?: { dtype?: DType | null }): Tensor;
-  (input: Tensor, options: { dim: number | bigint; dtype?: DType | null }): Tensor;
-} = makeFunction("aten::cumprod") as never;
-
-/** `cumsum(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor` */
-export const cumsum: {
-  (input: Tensor, dim: number | bigint, options?: { dtype?: DType | null }): Tensor;
-  (input: Tensor, options: { dim: number | bigint; dtype?: DType | null }): Tensor;
-} = makeFunction("aten::cumsum") as never;
-
-/** `cumulative_trapezoid.x(Tensor y, Tensor x, *, int dim=-1) -> Tensor`<br>
-   * `cumulative_trapezoid.dx(Tensor y, *, Scalar dx=1, int dim=-1) -> Tensor` */
-export const cumulativeTrapezoid: {
-  (y: Tensor, x: Tensor, options?: { dim?: number | bigint }): Tensor;
-  (y: Tensor, options?: { dx?: Scalar; dim?: number | bigint }): Tensor;
-} = makeFunction("aten::cumulative_trapezoid") as never;
-
-/** `ctc_loss.IntList(Tensor log_probs, Tensor targets, int[] input_lengths, int[] target_lengths, int blank=0, int reduction=Mean, bool zero_infinity=False) -> Tensor`<br>
-   * `ctc_loss.Tensor(Tensor log_probs, Tensor targets, Tensor input_lengths, Tensor target_lengths, int blank=0, int reduction=Mean, bool zero_infinity=False) -> Tensor` */
-export const ctcLoss: {
-  (logProbs: Tensor, targets: Tensor, inputLengths: readonly number[], targetLengths: readonly number[], blank?: number | bigint, reduction?: number | bigint, zeroInfinity?: boolean): Tensor;
-  (logProbs: Tensor, targets: Tensor, inputLengths: readonly number[], targetLengths: readonly number[], options?: { blank?: number | bigint; reduction?: number | bigint; zeroInfinity?: boolean }): Tensor;
-  (logProbs: Tensor, targets: Tensor, options: { inputLengths: readonly number[]; targetLengths: readonly number[]; blank?: number | bigint; reduction?: number | bigint; zeroInfinity?: boolean }): Tensor;
-  (logProbs: Tensor, targets: Tensor, inputLengths: Tensor, targetLengths: Tensor, blank?: number | bigint, reduction?: number | bigint, zeroInfinity?: boolean): Tensor;
-  (logProbs: Tensor, targets: Tensor, inputLengths: Tensor, targetLengths: Tensor, options?: { blank?: number | bigint; reduction?: number | bigint; zeroInfinity?: boolean }): Tensor;
-} = makeFunction("aten::ctc_loss") as never;
-
-/** `diag_embed(Tensor self, int offset=0, int dim1=-2, int dim2=-1) -> Tensor` */
-export const diagEmbed: {
-  (input: Tensor, offset?: number | bigint, dim1?: number | bigint, dim2?: number | bigint): Tensor;
-  (input: Tensor, options?: { offset?: number | bigint; dim1?: number | bigint; dim2?: number | bigint }): Tensor;
-} = makeFunction("aten::diag_embed") as never;
-
-/** `diagflat(Tensor self, int offset=0) -> Tensor` */
-export const diagflat: {
-  (input: Tensor, offset?: number | bigint): Tensor;
-  (input: Tensor, options?: { offset?: number | bigint }): Tensor;
-} = makeFunction("aten::diagflat") as never;
-
-/** `diagonal(Tensor(a) self, int offset=0, int dim1=0, int dim2=1) -> Tensor(a)` */
-export const diagonal: {
-  (input: Tensor, offset?: number | bigint, dim1?: number | bigint, dim2?: number | bigint): Tensor;
-  (input: Tensor, options?: { offset?: number | bigint; dim1?: number | bigint; dim2?: number | bigint }): Tensor;
-} = makeFunction("aten::diagonal") as never;
-
-/** `diff(Tensor self, int n=1, int dim=-1, Tensor? prepend=None, Tensor? append=None) -> Tensor` */
-export const diff: {
-  (input: Tensor, n?: number | bigint, dim?: number | bigint, prepend?: Tensor | null, append?: Tensor | null): Tensor;
-  (input: Tensor, options?: { n?: number | bigint; dim?: number | bigint; prepend?: Tensor | null; append?: Tensor | null }): Tensor;
-} = makeFunction("aten::diff") as never;
-
-/** `gradient.scalarint(Tensor self, *, Scalar? spacing=None, int? dim=None, int edge_order=1) -> Tensor[]`<br>
-   * `gradient.scalararray(Tensor self, *, Scalar spacing, int[] dim, int edge_order=1) -> Tensor[]`<br>
-   * `gradient.array(Tensor self, *, int[] dim, int edge_order=1) -> Tensor[]`<br>
-   * `gradient.scalarrayint(Tensor self, *, Scalar[] spacing, int? dim=None, int edge_order=1) -> Tensor[]`<br>
-   * `gradient.scalarrayarray(Tensor self, *, Scalar[] spacing, int[] dim, int edge_order=1) -> Tensor[]`<br>
-   * `gradient.tensorarrayint(Tensor self, *, Tensor[] spacing, int? dim=None, int edge_order=1) -> Tensor[]`<br>
-   * `gradient.tensorarray(Tensor self, *, Tensor[] spacing, int[] dim, int edge_order=1) -> Tensor[]` */
-export const gradient: {
-  (input: Tensor, options?: { spacing?: Scalar | null; dim?: number | bigint | null; edgeOrder?: number | bigint }): Tensor[];
-  (input: Tensor, options: { spacing: Scalar; dim: readonly number[]; edgeOrder?: number | bigint }): Tensor[];
-  (input: Tensor, options: { dim: readonly number[]; edgeOrder?: number | bigint }): Tensor[];
-  (input: Tensor, options: { spacing: readonly Scalar[]; dim?: number | bigint | null; edgeOrder?: number | bigint }): Tensor[];
-  (input: Tensor, options: { spacing: readonly Scalar[]; dim: readonly number[]; edgeOrder?: number | bigint }): Tensor[];
-  (input: Tensor, options: { spacing: readonly Tensor[]; dim?: number | bigint | null; edgeOrder?: number | bigint }): Tensor[];
-  (input: Tensor, options: { spacing: readonly Tensor[]; dim: readonly number[]; edgeOrder?: number | bigint }): Tensor[];
-} = makeFunction("aten::gradient") as never;
-
-/** `div.Tensor(Tensor self, Tensor other) -> Tensor`<br>
-   * `div.Tensor_mode(Tensor self, Tensor other, *, str? rounding_mode) -> Tensor`<br>
-   * `div.Scalar(Tensor self, Scalar other) -> Tensor`<br>
-   * `div.Scalar_mode(Tensor self, Scalar other, *, str? rounding_mode) -> Tensor` */
-export const div: {
-  (input: Tensor, other: Tensor): Tensor;
-  (input: Tensor, other: Tensor, options: { roundingMode: string | null }): Tensor;
-  (input: Tensor, other: Scalar): Tensor;
-  (input: Tensor, options: { other: Scalar }): Tensor;
-  (input: Tensor, other: Scalar, options: { roundingMode: string | null }): Tensor;
-  (input: Tensor, options: { other: Scalar; roundingMode: string | null }): Tensor;
-} = makeFunction("aten::div") as never;
-
-/** `divide.Tensor(Tensor self, Tensor other) -> Tensor`<br>
-   * `divide.Scalar(Tensor self, Scalar other) -> Tensor`<br>
-   * `divide.Tensor_mode(Tensor self, Tensor other, *, str? rounding_mode) -> Tensor`<br>
-   * `divide.Scalar_mode(Tensor self, Scalar other, *, str? rounding_mode) -> Tensor` */
-export const divide: {
-  (input: Tensor, other: Tensor): Tensor;
-  (input: Tensor, other: Scalar): Tensor;
-  (input: Tensor, options: { other: Scalar }): Tensor;
-  (input: Tensor, other: Tensor, options: { roundingMode: string | null }): Tensor;
-  (input: Tensor, other: Scalar, options: { roundingMode: string | null }): Tensor;
-  (input: Tensor, options: { other: Scalar; roundingMode: string | null }): Tensor;
-} = makeFunction("aten::divide") as never;
-
-/** `true_divide.Tensor(Tensor self, Tensor other) -> Tensor`<br>
-   * `true_divide.Scalar(Tensor self, Scalar other) -> Tensor` */
-export const trueDivide: {
-  (input: Tensor, other: Tensor): Tensor;
-  (input: Tensor, other: Scalar): Tensor;
-  (input: Tensor, options: { other: Scalar }): Tensor;
-} = makeFunction("aten::true_divide") as never;
-
-/** `dot(Tensor self, Tensor tensor) -> Tensor` */
-export const dot: {
-  (input: Tensor, tensor: Tensor): Tensor;
-} = makeFunction("aten::dot") as never;
-
-/** `vdot(Tensor self, Tensor other) -> Tensor` */
-export const vdot: {
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::vdot") as never;
-
-/** `einsum(str equation, Tensor[] tensors, *, int[]? path=None) -> Tensor` */
-export const einsum: {
-  (equation: string, tensors: readonly Tensor[], options?: { path?: readonly number[] | null }): Tensor;
-} = makeFunction("aten::einsum") as never;
-
-/** `embedding(Tensor weight, Tensor indices, SymInt padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False) -> Tensor` */
-export const embedding: {
-  (weight: Tensor, indices: Tensor, paddingIdx?: number | bigint, scaleGradByFreq?: boolean, sparse?: boolean): Tensor;
-  (weight: Tensor, indices: Tensor, options?: { paddingIdx?: number | bigint; scaleGradByFreq?: boolean; sparse?: boolean }): Tensor;
-} = makeFunction("aten::embedding") as never;
-
-/** `embedding_renorm_(Tensor(a!) self, Tensor indices, float max_norm, float norm_type) -> Tensor(a!)` */
-export const embeddingRenorm_: {
-  (input: Tensor, indices: Tensor, maxNorm: number, normType: number): Tensor;
-  (input: Tensor, indices: Tensor, options: { maxNorm: number; normType: number }): Tensor;
-} = makeFunction("aten::embedding_renorm_") as never;
-
-/** `row_stack(Tensor[] tensors) -> Tensor` */
-export const rowStack: {
-  (tensors: readonly Tensor[]): Tensor;
-} = makeFunction("aten::row_stack") as never;
-
-/** `embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, int mode=0, bool sparse=False, Tensor? per_sample_weights=None, bool include_last_offset=False) -> (Tensor, Tensor, Tensor, Tensor)`<br>
-   * `embedding_bag.padding_idx(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq, int mode, bool sparse, Tensor? per_sample_weights, bool include_last_offset, int? padding_idx) -> (Tensor, Tensor, Tensor, Tensor)` */
-export const embeddingBag: {
-  (weight: Tensor, indices: Tensor, offsets: Tensor, scaleGradByFreq?: boolean, mode?: number | bigint, sparse?: boolean, perSampleWeights?: Tensor | null, includeLastOffset?: boolean): [Tensor, Tensor, Tensor, Tensor];
-  (weight: Tensor, indices: Tensor, offsets: Tensor, options?: { scaleGradByFreq?: boolean; mode?: number | bigint; sparse?: boolean; perSampleWeights?: Tensor | null; includeLastOffset?: boolean }): [Tensor, Tensor, Tensor, Tensor];
-  (weight: Tensor, indices: Tensor, offsets: Tensor, scaleGradByFreq: boolean, mode: number | bigint, sparse: boolean, perSampleWeights: Tensor | null, includeLastOffset: boolean, paddingIdx: number | bigint | null): [Tensor, Tensor, Tensor, Tensor];
-  (weight: Tensor, indices: Tensor, offsets: Tensor, options: { scaleGradByFreq: boolean; mode: number | bigint; sparse: boolean; perSampleWeights: Tensor | null; includeLastOffset: boolean; paddingIdx: number | bigint | null }): [Tensor, Tensor, Tensor, Tensor];
-} = makeFunction("aten::embedding_bag") as never;
-
-/** `empty.memory_format(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor` */
-export const empty: {
-  (size: readonly number[], options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
-  (...size: number[]): Tensor;
-} = makeFunction("aten::empty") as never;
-
-/** `empty_permuted(SymInt[] size, int[] physical_layout, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
-export const emptyPermuted: {
-  (size: readonly number[], physicalLayout: readonly number[], options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-} = makeFunction("aten::empty_permuted") as never;
-
-/** `empty_quantized(int[] size, Tensor qtensor, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor` */
-export const emptyQuantized: {
-  (size: readonly number[], qtensor: Tensor, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
-  (qtensor: Tensor, options: { size: readonly number[]; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
-} = makeFunction("aten::empty_quantized") as never;
-
-/** `empty_like(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor` */
-export const emptyLike: {
-  (input: Tensor, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
-} = makeFunction("aten::empty_like") as never;
-
-/** `empty_strided(SymInt[] size, SymInt[] stride, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
-export const emptyStrided: {
-  (size: readonly number[], stride: readonly number[], options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-} = makeFunction("aten::empty_strided") as never;
-
-/** `erf(Tensor self) -> Tensor` */
-export const erf: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::erf") as never;
-
-/** `erf_(Tensor(a!) self) -> Tensor(a!)` */
-export const erf_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::erf_") as never;
-
-/** `erfc(Tensor self) -> Tensor` */
-export const erfc: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::erfc") as never;
-
-/** `erfc_(Tensor(a!) self) -> Tensor(a!)` */
-export const erfc_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::erfc_") as never;
-
-/** `exp(Tensor self) -> Tensor` */
-export const exp: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::exp") as never;
-
-/** `exp_(Tensor(a!) self) -> Tensor(a!)` */
-export const exp_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::exp_") as never;
-
-/** `exp2(Tensor self) -> Tensor` */
-export const exp2: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::exp2") as never;
-
-/** `exp2_(Tensor(a!) self) -> Tensor(a!)` */
-export const exp2_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::exp2_") as never;
-
-/** `expm1(Tensor self) -> Tensor` */
-export const expm1: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::expm1") as never;
-
-/** `expm1_(Tensor(a!) self) -> Tensor(a!)` */
-export const expm1_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::expm1_") as never;
-
-/** `eye(SymInt n, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
-   * `eye.m(SymInt n, SymInt m, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
-export const eye: {
-  (n: number | bigint, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (n: number | bigint, m: number | bigint, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-} = makeFunction("aten::eye") as never;
-
-/** `flatten.using_ints(Tensor(a) self, int start_dim=0, int end_dim=-1) -> Tensor(a)` */
-export const flatten: {
-  (input: Tensor, startDim?: number | bigint, endDim?: number | bigint): Tensor;
-  (input: Tensor, options?: { startDim?: number | bigint; endDim?: number | bigint }): Tensor;
-} = makeFunction("aten::flatten") as never;
-
-/** `unflatten.int(Tensor(a) self, int dim, SymInt[] sizes) -> Tensor(a)` */
-export const unflatten: {
-  (input: Tensor, dim: number | bigint, sizes: readonly number[]): Tensor;
-  (input: Tensor, options: { dim: number | bigint; sizes: readonly number[] }): Tensor;
-} = makeFunction("aten::unflatten") as never;
-
-/** `fill.Scalar(Tensor self, Scalar value) -> Tensor`<br>
-   * `fill.Tensor(Tensor self, Tensor value) -> Tensor` */
-export const fill: {
-  (input: Tensor, value: Scalar): Tensor;
-  (input: Tensor, options: { value: Scalar }): Tensor;
-  (input: Tensor, value: Tensor): Tensor;
-} = makeFunction("aten::fill") as never;
-
-/** `fill_.Scalar(Tensor(a!) self, Scalar value) -> Tensor(a!)`<br>
-   * `fill_.Tensor(Tensor(a!) self, Tensor value) -> Tensor(a!)` */
-export const fill_: {
-  (input: Tensor, value: Scalar): Tensor;
-  (input: Tensor, options: { value: Scalar }): Tensor;
-  (input: Tensor, value: Tensor): Tensor;
-} = makeFunction("aten::fill_") as never;
-
-/** `floor(Tensor self) -> Tensor` */
-export const floor: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::floor") as never;
-
-/** `floor_(Tensor(a!) self) -> Tensor(a!)` */
-export const floor_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::floor_") as never;
-
-/** `floor_divide(Tensor self, Tensor other) -> Tensor`<br>
-   * `floor_divide.Scalar(Tensor self, Scalar other) -> Tensor` */
-export const floorDivide: {
-  (input: Tensor, other: Tensor): Tensor;
-  (input: Tensor, other: Scalar): Tensor;
-  (input: Tensor, options: { other: Scalar }): Tensor;
-} = makeFunction("aten::floor_divide") as never;
-
-/** `frac(Tensor self) -> Tensor` */
-export const frac: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::frac") as never;
-
-/** `frac_(Tensor(a!) self) -> Tensor(a!)` */
-export const frac_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::frac_") as never;
-
-/** `full_like(Tensor self, Scalar fill_value, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor` */
-export const fullLike: {
-  (input: Tensor, fillValue: Scalar, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
-  (input: Tensor, options: { fillValue: Scalar; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
-} = makeFunction("aten::full_like") as never;
-
-/** `gcd(Tensor self, Tensor other) -> Tensor` */
-export const gcd: {
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::gcd") as never;
-
-/** `gcd_(Tensor(a!) self, Tensor other) -> Tensor(a!)` */
-export const gcd_: {
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::gcd_") as never;
-
-/** `lcm(Tensor self, Tensor other) -> Tensor` */
-export const lcm: {
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::lcm") as never;
-
-/** `lcm_(Tensor(a!) self, Tensor other) -> Tensor(a!)` */
-export const lcm_: {
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::lcm_") as never;
-
-/** `grid_sampler(Tensor input, Tensor grid, int interpolation_mode, int padding_mode, bool align_corners) -> Tensor` */
-export const gridSampler: {
-  (input: Tensor, grid: Tensor, interpolationMode: number | bigint, paddingMode: number | bigint, alignCorners: boolean): Tensor;
-  (input: Tensor, grid: Tensor, options: { interpolationMode: number | bigint; paddingMode: number | bigint; alignCorners: boolean }): Tensor;
-} = makeFunction("aten::grid_sampler") as never;
-
-/** `grid_sampler_2d(Tensor input, Tensor grid, int interpolation_mode, int padding_mode, bool align_corners) -> Tensor` */
-export const gridSampler2d: {
-  (input: Tensor, grid: Tensor, interpolationMode: number | bigint, paddingMode: number | bigint, alignCorners: boolean): Tensor;
-  (input: Tensor, grid: Tensor, options: { interpolationMode: number | bigint; paddingMode: number | bigint; alignCorners: boolean }): Tensor;
-} = makeFunction("aten::grid_sampler_2d") as never;
-
-/** `grid_sampler_3d(Tensor input, Tensor grid, int interpolation_mode, int padding_mode, bool align_corners) -> Tensor` */
-export const gridSampler3d: {
-  (input: Tensor, grid: Tensor, interpolationMode: number | bigint, paddingMode: number | bigint, alignCorners: boolean): Tensor;
-  (input: Tensor, grid: Tensor, options: { interpolationMode: number | bigint; paddingMode: number | bigint; alignCorners: boolean }): Tensor;
-} = makeFunction("aten::grid_sampler_3d") as never;
-
-/** `hann_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
-   * `hann_window.periodic(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
-export const hannWindow: {
-  (windowLength: number | bigint, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (windowLength: number | bigint, periodic: boolean, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-} = makeFunction("aten::hann_window") as never;
-
-/** `hamming_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
-   * `hamming_window.periodic(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
-   * `hamming_window.periodic_alpha(int window_length, bool periodic, float alpha, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
-   * `hamming_window.periodic_alpha_beta(int window_length, bool periodic, float alpha, float beta, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
-export const hammingWindow: {
-  (windowLength: number | bigint, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (windowLength: number | bigint, periodic: boolean, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (windowLength: number | bigint, periodic: boolean, alpha: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (windowLength: number | bigint, periodic: boolean, alpha: number, beta: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-} = makeFunction("aten::hamming_window") as never;
-
-/** `kaiser_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
-   * `kaiser_window.periodic(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
-   * `kaiser_window.beta(int window_length, bool periodic, float beta, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
-export const kaiserWindow: {
-  (windowLength: number | bigint, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (windowLength: number | bigint, periodic: boolean, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (windowLength: number | bigint, periodic: boolean, beta: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-} = makeFunction("aten::kaiser_window") as never;
-
-/** `hinge_embedding_loss(Tensor self, Tensor target, float margin=1.0, int reduction=Mean) -> Tensor` */
-export const hingeEmbeddingLoss: {
-  (input: Tensor, target: Tensor, margin?: number, reduction?: number | bigint): Tensor;
-  (input: Tensor, target: Tensor, options?: { margin?: number; reduction?: number | bigint }): Tensor;
-} = makeFunction("aten::hinge_embedding_loss") as never;
-
-/** `group_norm(Tensor input, int num_groups, Tensor? weight=None, Tensor? bias=None, float eps=1e-05, bool cudnn_enabled=True) -> Tensor` */
-export const groupNorm: {
-  (input: Tensor, numGroups: number | bigint, weight?: Tensor | null, bias?: Tensor | null, eps?: number, cudnnEnabled?: boolean): Tensor;
-  (input: Tensor, numGroups: number | bigint, options?: { weight?: Tensor | null; bias?: Tensor | null; eps?: number; cudnnEnabled?: boolean }): Tensor;
-  (input: Tensor, options: { numGroups: number | bigint; weight?: Tensor | null; bias?: Tensor | null; eps?: number; cudnnEnabled?: boolean }): Tensor;
-} = makeFunction("aten::group_norm") as never;
-
-/** `index.Tensor(Tensor self, Tensor?[] indices) -> Tensor` */
-export const index: {
-  (input: Tensor, indices: readonly (Tensor | null)[]): Tensor;
-  (input: Tensor, options: { indices: readonly (Tensor | null)[] }): Tensor;
-} = makeFunction("aten::index") as never;
-
-/** `index_put_(Tensor(a!) self, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor(a!)` */
-export const indexPut_: {
-  (input: Tensor, indices: readonly (Tensor | null)[], values: Tensor, accumulate?: boolean): Tensor;
-  (input: Tensor, indices: readonly (Tensor | null)[], values: Tensor, options?: { accumulate?: boolean }): Tensor;
-  (input: Tensor, values: Tensor, options: { indices: readonly (Tensor | null)[]; accumulate?: boolean }): Tensor;
-} = makeFunction("aten::index_put_") as never;
-
-/** `index_put(Tensor self, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor` */
-export const indexPut: {
-  (input: Tensor, indices: readonly (Tensor | null)[], values: Tensor, accumulate?: boolean): Tensor;
-  (input: Tensor, indices: readonly (Tensor | null)[], values: Tensor, options?: { accumulate?: boolean }): Tensor;
-  (input: Tensor, values: Tensor, options: { indices: readonly (Tensor | null)[]; accumulate?: boolean }): Tensor;
-} = makeFunction("aten::index_put") as never;
-
-/** `instance_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool use_input_stats, float momentum, float eps, bool cudnn_enabled) -> Tensor` */
-export const instanceNorm: {
-  (input: Tensor, weight: Tensor | null, bias: Tensor | null, runningMean: Tensor | null, runningVar: Tensor | null, useInputStats: boolean, momentum: number, eps: number, cudnnEnabled: boolean): Tensor;
-  (input: Tensor, options: { weight: Tensor | null; bias: Tensor | null; runningMean: Tensor | null; runningVar: Tensor | null; useInputStats: boolean; momentum: number; eps: number; cudnnEnabled: boolean }): Tensor;
-} = makeFunction("aten::instance_norm") as never;
-
-/** `isclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> Tensor` */
-export const isclose: {
-  (input: Tensor, other: Tensor, rtol?: number, atol?: number, equalNan?: boolean): Tensor;
-  (input: Tensor, other: Tensor, options?: { rtol?: number; atol?: number; equalNan?: boolean }): Tensor;
-} = makeFunction("aten::isclose") as never;
-
-/** `isin.Tensor_Tensor(Tensor elements, Tensor test_elements, *, bool assume_unique=False, bool invert=False) -> Tensor`<br>
-   * `isin.Tensor_Scalar(Tensor elements, Scalar test_element, *, bool assume_unique=False, bool invert=False) -> Tensor`<br>
-   * `isin.Scalar_Tensor(Scalar element, Tensor test_elements, *, bool assume_unique=False, bool invert=False) -> Tensor` */
-export const isin: {
-  (elements: Tensor, testElements: Tensor, options?: { assumeUnique?: boolean; invert?: boolean }): Tensor;
-  (elements: Tensor, testElement: Scalar, options?: { assumeUnique?: boolean; invert?: boolean }): Tensor;
-  (elements: Tensor, options: { testElement: Scalar; assumeUnique?: boolean; invert?: boolean }): Tensor;
-  (element: Scalar, testElements: Tensor, options?: { assumeUnique?: boolean; invert?: boolean }): Tensor;
-  (testElements: Tensor, options: { element: Scalar; assumeUnique?: boolean; invert?: boolean }): Tensor;
-} = makeFunction("aten::isin") as never;
-
-/** `isnan(Tensor self) -> Tensor` */
-export const isnan: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::isnan") as never;
-
-/** `is_distributed(Tensor self) -> bool` */
-export const isDistributed: {
-  (input: Tensor): boolean;
-} = makeFunction("aten::is_distributed") as never;
-
-/** `is_floating_point(Tensor self) -> bool` */
-export const isFloatingPoint: {
-  (input: Tensor): boolean;
-} = makeFunction("aten::is_floating_point") as never;
-
-/** `is_complex(Tensor self) -> bool` */
-export const isComplex: {
-  (input: Tensor): boolean;
-} = makeFunction("aten::is_complex") as never;
-
-/** `is_conj(Tensor self) -> bool` */
-export const isConj: {
-  (input: Tensor): boolean;
-} = makeFunction("aten::is_conj") as never;
-
-/** `is_neg(Tensor self) -> bool` */
-export const isNeg: {
-  (input: Tensor): boolean;
-} = makeFunction("aten::is_neg") as never;
-
-/** `isreal(Tensor self) -> Tensor` */
-export const isreal: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::isreal") as never;
-
-/** `is_nonzero(Tensor self) -> bool` */
-export const isNonzero: {
-  (input: Tensor): boolean;
-} = makeFunction("aten::is_nonzero") as never;
-
-/** `is_signed(Tensor self) -> bool` */
-export const isSigned: {
-  (input: Tensor): boolean;
-} = makeFunction("aten::is_signed") as never;
-
-/** `is_inference(Tensor self) -> bool` */
-export const isInference: {
-  (input: Tensor): boolean;
-} = makeFunction("aten::is_inference") as never;
-
-/** `kl_div(Tensor self, Tensor target, int reduction=Mean, *, bool log_target=False) -> Tensor` */
-export const klDiv: {
-  (input: Tensor, target: Tensor, reduction?: number | bigint, options?: { logTarget?: boolean }): Tensor;
-  (input: Tensor, target: Tensor, options?: { reduction?: number | bigint; logTarget?: boolean }): Tensor;
-} = makeFunction("aten::kl_div") as never;
-
-/** `kron(Tensor self, Tensor other) -> Tensor` */
-export const kron: {
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::kron") as never;
-
-/** `kthvalue(Tensor self, SymInt k, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)`<br>
-   * `kthvalue.values(Tensor self, SymInt k, int dim=-1, bool keepdim=False, *, Tensor(a!) values, Tensor(b!) indices) -> (Tensor(a!) values, Tensor(b!) indices)` */
-export const kthvalue: {
-  (input: Tensor, k: number | bigint, dim?: number | bigint, keepdim?: boolean): { values: Tensor; indices: Tensor };
-  (input: Tensor, k: number | bigint, options?: { dim?: number | bigint; keepdim?: boolean }): { values: Tensor; indices: Tensor };
-  (input: Tensor, options: { k: number | bigint; dim?: number | bigint; keepdim?: boolean }): { values: Tensor; indices: Tensor };
-  (input: Tensor, k: number | bigint, options: { dim?: number | bigint; keepdim?: boolean; values: Tensor; indices: Tensor }): Tensor;
-  (input: Tensor, options: { k: number | bigint; dim?: number | bigint; keepdim?: boolean; values: Tensor; indices: Tensor }): Tensor;
-} = makeFunction("aten::kthvalue", ["values","indices"]) as never;
-
-/** `layer_norm(Tensor input, SymInt[] normalized_shape, Tensor? weight=None, Tensor? bias=None, float eps=1e-05, bool cudnn_enable=True) -> Tensor` */
-export const layerNorm: {
-  (input: Tensor, normalizedShape: readonly number[], weight?: Tensor | null, bias?: Tensor | null, eps?: number, cudnnEnable?: boolean): Tensor;
-  (input: Tensor, normalizedShape: readonly number[], options?: { weight?: Tensor | null; bias?: Tensor | null; eps?: number; cudnnEnable?: boolean }): Tensor;
-  (input: Tensor, options: { normalizedShape: readonly number[]; weight?: Tensor | null; bias?: Tensor | null; eps?: number; cudnnEnable?: boolean }): Tensor;
-} = makeFunction("aten::layer_norm") as never;
-
-/** `rms_norm(Tensor input, SymInt[] normalized_shape, Tensor? weight=None, float? eps=None) -> Tensor` */
-export const rmsNorm: {
-  (input: Tensor, normalizedShape: readonly number[], weight?: Tensor | null, eps?: number | null): Tensor;
-  (input: Tensor, normalizedShape: readonly number[], options?: { weight?: Tensor | null; eps?: number | null }): Tensor;
-  (input: Tensor, options: { normalizedShape: readonly number[]; weight?: Tensor | null; eps?: number | null }): Tensor;
-} = makeFunction("aten::rms_norm") as never;
-
-/** `nan_to_num(Tensor self, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor` */
-export const nanToNum: {
-  (input: Tensor, nan?: number | null, posinf?: number | null, neginf?: number | null): Tensor;
-  (input: Tensor, options?: { nan?: number | null; posinf?: number | null; neginf?: number | null }): Tensor;
-} = makeFunction("aten::nan_to_num") as never;
-
-/** `nan_to_num_(Tensor(a!) self, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor(a!)` */
-export const nanToNum_: {
-  (input: Tensor, nan?: number | null, posinf?: number | null, neginf?: number | null): Tensor;
-  (input: Tensor, options?: { nan?: number | null; posinf?: number | null; neginf?: number | null }): Tensor;
-} = makeFunction("aten::nan_to_num_") as never;
-
-/** `linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor` */
-export const linear: {
-  (input: Tensor, weight: Tensor, bias?: Tensor | null): Tensor;
-  (input: Tensor, weight: Tensor, options?: { bias?: Tensor | null }): Tensor;
-} = makeFunction("aten::linear") as never;
-
-/** `ldexp.Tensor(Tensor self, Tensor other) -> Tensor` */
-export const ldexp: {
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::ldexp") as never;
-
-/** `ldexp_(Tensor(a!) self, Tensor other) -> Tensor(a!)` */
-export const ldexp_: {
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::ldexp_") as never;
-
-/** `linspace(Scalar start, Scalar end, int steps, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
-   * `linspace.Tensor_Tensor(Tensor start, Tensor end, int steps, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
-   * `linspace.Tensor_Scalar(Tensor start, Scalar end, int steps, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
-   * `linspace.Scalar_Tensor(Scalar start, Tensor end, int steps, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
-export const linspace: {
-  (start: Scalar, end: Scalar, steps: number | bigint, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (start: Tensor, end: Tensor, steps: number | bigint, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (start: Tensor, end: Tensor, options: { steps: number | bigint; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (start: Tensor, end: Scalar, steps: number | bigint, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (start: Tensor, options: { end: Scalar; steps: number | bigint; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (start: Scalar, end: Tensor, steps: number | bigint, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (end: Tensor, options: { start: Scalar; steps: number | bigint; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-} = makeFunction("aten::linspace") as never;
-
-/** `log(Tensor self) -> Tensor` */
-export const log: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::log") as never;
-
-/** `log_(Tensor(a!) self) -> Tensor(a!)` */
-export const log_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::log_") as never;
-
-/** `log10(Tensor self) -> Tensor` */
-export const log10: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::log10") as never;
-
-/** `log10_(Tensor(a!) self) -> Tensor(a!)` */
-export const log10_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::log10_") as never;
-
-/** `log1p(Tensor self) -> Tensor` */
-export const log1p: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::log1p") as never;
-
-/** `log1p_(Tensor(a!) self) -> Tensor(a!)` */
-export const log1p_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::log1p_") as never;
-
-/** `log2(Tensor self) -> Tensor` */
-export const log2: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::log2") as never;
-
-/** `log2_(Tensor(a!) self) -> Tensor(a!)` */
-export const log2_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::log2_") as never;
-
-/** `logaddexp(Tensor self, Tensor other) -> Tensor` */
-export const logaddexp: {
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::logaddexp") as never;
-
-/** `logaddexp2(Tensor self, Tensor other) -> Tensor` */
-export const logaddexp2: {
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::logaddexp2") as never;
-
-/** `xlogy.Tensor(Tensor self, Tensor other) -> Tensor`<br>
-   * `xlogy.Scalar_Self(Scalar self, Tensor other) -> Tensor`<br>
-   * `xlogy.Scalar_Other(Tensor self, Scalar other) -> Tensor`<br>
-   * `xlogy.OutTensor(Tensor self, Tensor other, *, Tensor(a!) out) -> Tensor(a!)`<br>
-   * `xlogy.OutScalar_Self(Scalar self, Tensor other, *, Tensor(a!) out) -> Tensor(a!)`<br>
-   * `xlogy.OutScalar_Other(Tensor self, Scalar other, *, Tensor(a!) out) -> Tensor(a!)` */
-export const xlogy: {
-  (input: Tensor, other: Tensor): Tensor;
-  (input: Scalar, other: Tensor): Tensor;
-  (input: Tensor, other: Scalar): Tensor;
-  (input: Tensor, options: { other: Scalar }): Tensor;
-  (input: Tensor, other: Tensor, options: { out: Tensor }): Tensor;
-  (input: Scalar, other: Tensor, options: { out: Tensor }): Tensor;
-  (input: Tensor, other: Scalar, options: { out: Tensor }): Tensor;
-  (input: Tensor, options: { other: Scalar; out: Tensor }): Tensor;
-} = makeFunction("aten::xlogy") as never;
-
-/** `xlogy_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`<br>
-   * `xlogy_.Scalar_Other(Tensor(a!) self, Scalar other) -> Tensor(a!)` */
-export const xlogy_: {
-  (input: Tensor, other: Tensor): Tensor;
-  (input: Tensor, other: Scalar): Tensor;
-  (input: Tensor, options: { other: Scalar }): Tensor;
-} = makeFunction("aten::xlogy_") as never;
-
-/** `logspace(Scalar start, Scalar end, int steps, float base=10.0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
-   * `logspace.Tensor_Tensor(Tensor start, Tensor end, int steps, float base=10.0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
-   * `logspace.Tensor_Scalar(Tensor start, Scalar end, int steps, float base=10.0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
-   * `logspace.Scalar_Tensor(Scalar start, Tensor end, int steps, float base=10.0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
-export const logspace: {
-  (start: Scalar, end: Scalar, steps: number | bigint, base?: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (start: Scalar, end: Scalar, steps: number | bigint, options?: { base?: number; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (start: Tensor, end: Tensor, steps: number | bigint, base?: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (start: Tensor, end: Tensor, steps: number | bigint, options?: { base?: number; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (start: Tensor, end: Tensor, options: { steps: number | bigint; base?: number; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (start: Tensor, end: Scalar, steps: number | bigint, base?: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (start: Tensor, end: Scalar, steps: number | bigint, options?: { base?: number; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (start: Tensor, options: { end: Scalar; steps: number | bigint; base?: number; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (start: Scalar, end: Tensor, steps: number | bigint, base?: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (start: Scalar, end: Tensor, steps: number | bigint, options?: { base?: number; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (end: Tensor, options: { start: Scalar; steps: number | bigint; base?: number; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-} = makeFunction("aten::logspace") as never;
-
-/** `log_softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor` */
-export const logSoftmax: {
-  (input: Tensor, dim: number | bigint, dtype?: DType | null): Tensor;
-  (input: Tensor, dim: number | bigint, options?: { dtype?: DType | null }): Tensor;
-  (input: Tensor, options: { dim: number | bigint; dtype?: DType | null }): Tensor;
-} = makeFunction("aten::log_softmax") as never;
-
-/** `logcumsumexp(Tensor self, int dim) -> Tensor` */
-export const logcumsumexp: {
-  (input: Tensor, dim: number | bigint): Tensor;
-  (input: Tensor, options: { dim: number | bigint }): Tensor;
-} = makeFunction("aten::logcumsumexp") as never;
-
-/** `logsumexp(Tensor self, int[1] dim, bool keepdim=False) -> Tensor` */
-export const logsumexp: {
-  (input: Tensor, dim: number | readonly number[], keepdim?: boolean): Tensor;
-  (input: Tensor, dim: number | readonly number[], options?: { keepdim?: boolean }): Tensor;
-  (input: Tensor, options: { dim: number | readonly number[]; keepdim?: boolean }): Tensor;
-  (input: Tensor, ...dim: number[]): Tensor;
-} = makeFunction("aten::logsumexp") as never;
-
-/** `margin_ranking_loss(Tensor input1, Tensor input2, Tensor target, float margin=0.0, int reduction=Mean) -> Tensor` */
-export const marginRankingLoss: {
-  (input1: Tensor, input2: Tensor, target: Tensor, margin?: number, reduction?: number | bigint): Tensor;
-  (input1: Tensor, input2: Tensor, target: Tensor, options?: { margin?: number; reduction?: number | bigint }): Tensor;
-} = makeFunction("aten::margin_ranking_loss") as never;
-
-/** `matmul(Tensor self, Tensor other) -> Tensor` */
-export const matmul: {
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::matmul") as never;
-
-/** `matrix_power(Tensor self, int n) -> Tensor` */
-export const matrixPower: {
-  (input: Tensor, n: number | bigint): Tensor;
-  (input: Tensor, options: { n: number | bigint }): Tensor;
-} = makeFunction("aten::matrix_power") as never;
-
-/** `matrix_exp(Tensor self) -> Tensor` */
-export const matrixExp: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::matrix_exp") as never;
-
-/** `aminmax(Tensor self, *, int? dim=None, bool keepdim=False) -> (Tensor min, Tensor max)` */
-export const aminmax: {
-  (input: Tensor, options?: { dim?: number | bigint | null; keepdim?: boolean }): { min: Tensor; max: Tensor };
-} = makeFunction("aten::aminmax", ["min","max"]) as never;
-
-/** `max.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)`<br>
-   * `max.dim_max(Tensor self, int dim, bool keepdim=False, *, Tensor(a!) max, Tensor(b!) max_values) -> (Tensor(a!) values, Tensor(b!) indices)`<br>
-   * `max(Tensor self) -> Tensor`<br>
-   * `max.other(Tensor self, Tensor other) -> Tensor` */
-export const max: {
-  (input: Tensor, dim: number | bigint, keepdim?: boolean): { values: Tensor; indices: Tensor };
-  (input: Tensor, dim: number | bigint, options?: { keepdim?: boolean }): { values: Tensor; indices: Tensor };
-  (input: Tensor, options: { dim: number | bigint; keepdim?: boolean }): { values: Tensor; indices: Tensor };
-  (input: Tensor, dim: number | bigint, options: { keepdim?: boolean; max: Tensor; maxValues: Tensor }): Tensor;
-  (input: Tensor, options: { dim: number | bigint; keepdim?: boolean; max: Tensor; maxValues: Tensor }): Tensor;
-  (input: Tensor): Tensor;
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::max", ["values","indices"]) as never;
-
-/** `amax(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor` */
-export const amax: {
-  (input: Tensor, dim?: number | readonly number[], keepdim?: boolean): Tensor;
-  (input: Tensor, options?: { dim?: number | readonly number[]; keepdim?: boolean }): Tensor;
-} = makeFunction("aten::amax") as never;
-
-/** `max_pool1d_with_indices(Tensor self, int[1] kernel_size, int[1] stride=[], int[1] padding=0, int[1] dilation=1, bool ceil_mode=False) -> (Tensor, Tensor)` */
-export const maxPool1dWithIndices: {
-  (input: Tensor, kernelSize: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], ceilMode?: boolean): [Tensor, Tensor];
-  (input: Tensor, kernelSize: number | readonly number[], options?: { stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): [Tensor, Tensor];
-  (input: Tensor, options: { kernelSize: number | readonly number[]; stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): [Tensor, Tensor];
-} = makeFunction("aten::max_pool1d_with_indices") as never;
-
-/** `max_pool1d(Tensor self, int[1] kernel_size, int[1] stride=[], int[1] padding=0, int[1] dilation=1, bool ceil_mode=False) -> Tensor` */
-export const maxPool1d: {
-  (input: Tensor, kernelSize: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], ceilMode?: boolean): Tensor;
-  (input: Tensor, kernelSize: number | readonly number[], options?: { stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor;
-  (input: Tensor, options: { kernelSize: number | readonly number[]; stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor;
-} = makeFunction("aten::max_pool1d") as never;
-
-/** `max_pool2d(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, int[2] dilation=1, bool ceil_mode=False) -> Tensor` */
-export const maxPool2d: {
-  (input: Tensor, kernelSize: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], ceilMode?: boolean): Tensor;
-  (input: Tensor, kernelSize: number | readonly number[], options?: { stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor;
-  (input: Tensor, options: { kernelSize: number | readonly number[]; stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor;
-} = makeFunction("aten::max_pool2d") as never;
-
-/** `quantized_max_pool1d(Tensor self, int[1] kernel_size, int[1] stride=[], int[1] padding=0, int[1] dilation=1, bool ceil_mode=False) -> Tensor` */
-export const quantizedMaxPool1d: {
-  (input: Tensor, kernelSize: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], ceilMode?: boolean): Tensor;
-  (input: Tensor, kernelSize: number | readonly number[], options?: { stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor;
-  (input: Tensor, options: { kernelSize: number | readonly number[]; stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor;
-} = makeFunction("aten::quantized_max_pool1d") as never;
-
-/** `quantized_max_pool2d(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, int[2] dilation=1, bool ceil_mode=False) -> Tensor` */
-export const quantizedMaxPool2d: {
-  (input: Tensor, kernelSize: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], ceilMode?: boolean): Tensor;
-  (input: Tensor, kernelSize: number | readonly number[], options?: { stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor;
-  (input: Tensor, options: { kernelSize: number | readonly number[]; stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor;
-} = makeFunction("aten::quantized_max_pool2d") as never;
-
-/** `quantized_max_pool3d(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] padding=0, int[3] dilation=1, bool ceil_mode=False) -> Tensor` */
-export const quantizedMaxPool3d: {
-  (input: Tensor, kernelSize: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], ceilMode?: boolean): Tensor;
-  (input: Tensor, kernelSize: number | readonly number[], options?: { stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor;
-  (input: Tensor, options: { kernelSize: number | readonly number[]; stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor;
-} = makeFunction("aten::quantized_max_pool3d") as never;
-
-/** `max_pool3d(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] padding=0, int[3] dilation=1, bool ceil_mode=False) -> Tensor` */
-export const maxPool3d: {
-  (input: Tensor, kernelSize: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], ceilMode?: boolean): Tensor;
-  (input: Tensor, kernelSize: number | readonly number[], options?: { stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor;
-  (input: Tensor, options: { kernelSize: number | readonly number[]; stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor;
-} = makeFunction("aten::max_pool3d") as never;
-
-/** `mean(Tensor self, *, ScalarType? dtype=None) -> Tensor`<br>
-   * `mean.dim(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
-export const mean: {
-  (input: Tensor, options?: { dtype?: DType | null }): Tensor;
-  (input: Tensor, dim: number | readonly number[] | null, keepdim?: boolean, options?: { dtype?: DType | null }): Tensor;
-  (input: Tensor, dim: number | readonly number[] | null, options?: { keepdim?: boolean; dtype?: DType | null }): Tensor;
-  (input: Tensor, options: { dim: number | readonly number[] | null; keepdim?: boolean; dtype?: DType | null }): Tensor;
-} = makeFunction("aten::mean") as never;
-
-/** `nanmean(Tensor self, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
-export const nanmean: {
-  (input: Tensor, dim?: number | readonly number[] | null, keepdim?: boolean, options?: { dtype?: DType | null }): Tensor;
-  (input: Tensor, options?: { dim?: number | readonly number[] | null; keepdim?: boolean; dtype?: DType | null }): Tensor;
-} = makeFunction("aten::nanmean") as never;
-
-/** `median(Tensor self) -> Tensor`<br>
-   * `median.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)`<br>
-   * `median.dim_values(Tensor self, int dim, bool keepdim=False, *, Tensor(a!) values, Tensor(b!) indices) -> (Tensor(a!) values, Tensor(b!) indices)` */
-export const median: {
-  (input: Tensor): Tensor;
-  (input: Tensor, dim: number | bigint, keepdim?: boolean): { values: Tensor; indices: Tensor };
-  (input: Tensor, dim: number | bigint, options?: { keepdim?: boolean }): { values: Tensor; indices: Tensor };
-  (input: Tensor, options: { dim: number | bigint; keepdim?: boolean }): { values: Tensor; indices: Tensor };
-  (input: Tensor, dim: number | bigint, options: { keepdim?: boolean; values: Tensor; indices: Tensor }): Tensor;
-  (input: Tensor, options: { dim: number | bigint; keepdim?: boolean; values: Tensor; indices: Tensor }): Tensor;
-} = makeFunction("aten::median", ["values","indices"]) as never;
-
-/** `nanmedian(Tensor self) -> Tensor`<br>
-   * `nanmedian.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)`<br>
-   * `nanmedian.dim_values(Tensor self, int dim, bool keepdim=False, *, Tensor(a!) values, Tensor(b!) indices) -> (Tensor(a!) values, Tensor(b!) indices)` */
-export const nanmedian: {
-  (input: Tensor): Tensor;
-  (input: Tensor, dim: number | bigint, keepdim?: boolean): { values: Tensor; indices: Tensor };
-  (input: Tensor, dim: number | bigint, options?: { keepdim?: boolean }): { values: Tensor; indices: Tensor };
-  (input: Tensor, options: { dim: number | bigint; keepdim?: boolean }): { values: Tensor; indices: Tensor };
-  (input: Tensor, dim: number | bigint, options: { keepdim?: boolean; values: Tensor; indices: Tensor }): Tensor;
-  (input: Tensor, options: { dim: number | bigint; keepdim?: boolean; values: Tensor; indices: Tensor }): Tensor;
-} = makeFunction("aten::nanmedian", ["values","indices"]) as never;
-
-/** `min.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)`<br>
-   * `min.dim_min(Tensor self, int dim, bool keepdim=False, *, Tensor(a!) min, Tensor(b!) min_indices) -> (Tensor(a!) values, Tensor(b!) indices)`<br>
-   * `min(Tensor self) -> Tensor`<br>
-   * `min.other(Tensor self, Tensor other) -> Tensor` */
-export const min: {
-  (input: Tensor, dim: number | bigint, keepdim?: boolean): { values: Tensor; indices: Tensor };
-  (input: Tensor, dim: number | bigint, options?: { keepdim?: boolean }): { values: Tensor; indices: Tensor };
-  (input: Tensor, options: { dim: number | bigint; keepdim?: boolean }): { values: Tensor; indices: Tensor };
-  (input: Tensor, dim: number | bigint, options: { keepdim?: boolean; min: Tensor; minIndices: Tensor }): Tensor;
-  (input: Tensor, options: { dim: number | bigint; keepdim?: boolean; min: Tensor; minIndices: Tensor }): Tensor;
-  (input: Tensor): Tensor;
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::min", ["values","indices"]) as never;
-
-/** `amin(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor` */
-export const amin: {
-  (input: Tensor, dim?: number | readonly number[], keepdim?: boolean): Tensor;
-  (input: Tensor, options?: { dim?: number | readonly number[]; keepdim?: boolean }): Tensor;
-} = makeFunction("aten::amin") as never;
-
-/** `mm(Tensor self, Tensor mat2) -> Tensor`<br>
-   * `mm.dtype(Tensor self, Tensor mat2, ScalarType out_dtype) -> Tensor` */
-export const mm: {
-  (input: Tensor, mat2: Tensor): Tensor;
-  (input: Tensor, mat2: Tensor, outDtype: DType): Tensor;
-  (input: Tensor, mat2: Tensor, options: { outDtype: DType }): Tensor;
-} = makeFunction("aten::mm") as never;
-
-/** `mode(Tensor self, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)`<br>
-   * `mode.values(Tensor self, int dim=-1, bool keepdim=False, *, Tensor(a!) values, Tensor(b!) indices) -> (Tensor(a!) values, Tensor(b!) indices)` */
-export const mode: {
-  (input: Tensor, dim?: number | bigint, keepdim?: boolean): { values: Tensor; indices: Tensor };
-  (input: Tensor, options?: { dim?: number | bigint; keepdim?: boolean }): { values: Tensor; indices: Tensor };
-  (input: Tensor, options: { dim?: number | bigint; keepdim?: boolean; values: Tensor; indices: Tensor }): Tensor;
-} = makeFunction("aten::mode", ["values","indices"]) as never;
-
-/** `mul.Tensor(Tensor self, Tensor other) -> Tensor`<br>
-   * `mul.Scalar(Tensor self, Scalar other) -> Tensor` */
-export const mul: {
-  (input: Tensor, other: Tensor): Tensor;
-  (input: Tensor, other: Scalar): Tensor;
-  (input: Tensor, options: { other: Scalar }): Tensor;
-} = makeFunction("aten::mul") as never;
-
-/** `multiply.Tensor(Tensor self, Tensor other) -> Tensor`<br>
-   * `multiply.Scalar(Tensor self, Scalar other) -> Tensor` */
-export const multiply: {
-  (input: Tensor, other: Tensor): Tensor;
-  (input: Tensor, other: Scalar): Tensor;
-  (input: Tensor, options: { other: Scalar }): Tensor;
-} = makeFunction("aten::multiply") as never;
-
-/** `mv(Tensor self, Tensor vec) -> Tensor` */
-export const mv: {
-  (input: Tensor, vec: Tensor): Tensor;
-} = makeFunction("aten::mv") as never;
-
-/** `mvlgamma(Tensor self, int p) -> Tensor` */
-export const mvlgamma: {
-  (input: Tensor, p: number | bigint): Tensor;
-  (input: Tensor, options: { p: number | bigint }): Tensor;
-} = makeFunction("aten::mvlgamma") as never;
-
-/** `narrow(Tensor(a) self, int dim, SymInt start, SymInt length) -> Tensor(a)`<br>
-   * `narrow.Tensor(Tensor(a) self, int dim, Tensor start, SymInt length) -> Tensor(a)` */
-export const narrow: {
-  (input: Tensor, dim: number | bigint, start: number | bigint, length: number | bigint): Tensor;
-  (input: Tensor, options: { dim: number | bigint; start: number | bigint; length: number | bigint }): Tensor;
-  (input: Tensor, dim: number | bigint, start: Tensor, length: number | bigint): Tensor;
-  (input: Tensor, start: Tensor, options: { dim: number | bigint; length: number | bigint }): Tensor;
-} = makeFunction("aten::narrow") as never;
-
-/** `batch_norm_stats(Tensor input, float eps) -> (Tensor, Tensor)` */
-export const batchNormStats: {
-  (input: Tensor, eps: number): [Tensor, Tensor];
-  (input: Tensor, options: { eps: number }): [Tensor, Tensor];
-} = makeFunction("aten::batch_norm_stats") as never;
-
-/** `batch_norm_elemt(Tensor input, Tensor? weight, Tensor? bias, Tensor mean, Tensor invstd, float eps) -> Tensor` */
-export const batchNormElemt: {
-  (input: Tensor, weight: Tensor | null, bias: Tensor | null, mean: Tensor, invstd: Tensor, eps: number): Tensor;
-  (input: Tensor, mean: Tensor, invstd: Tensor, options: { weight: Tensor | null; bias: Tensor | null; eps: number }): Tensor;
-} = makeFunction("aten::batch_norm_elemt") as never;
-
-/** `batch_norm_gather_stats(Tensor input, Tensor mean, Tensor invstd, Tensor? running_mean, Tensor? running_var, float momentum, float eps, int count) -> (Tensor, Tensor)` */
-export const batchNormGatherStats: {
-  (input: Tensor, mean: Tensor, invstd: Tensor, runningMean: Tensor | null, runningVar: Tensor | null, momentum: number, eps: number, count: number | bigint): [Tensor, Tensor];
-  (input: Tensor, mean: Tensor, invstd: Tensor, options: { runningMean: Tensor | null; runningVar: Tensor | null; momentum: number; eps: number; count: number | bigint }): [Tensor, Tensor];
-} = makeFunction("aten::batch_norm_gather_stats") as never;
-
-/** `batch_norm_gather_stats_with_counts(Tensor input, Tensor mean, Tensor invstd, Tensor? running_mean, Tensor? running_var, float momentum, float eps, Tensor counts) -> (Tensor, Tensor)` */
-export const batchNormGatherStatsWithCounts: {
-  (input: Tensor, mean: Tensor, invstd: Tensor, runningMean: Tensor | null, runningVar: Tensor | null, momentum: number, eps: number, counts: Tensor): [Tensor, Tensor];
-  (input: Tensor, mean: Tensor, invstd: Tensor, counts: Tensor, options: { runningMean: Tensor | null; runningVar: Tensor | null; momentum: number; eps: number }): [Tensor, Tensor];
-} = makeFunction("aten::batch_norm_gather_stats_with_counts") as never;
-
-/** `batch_norm_update_stats(Tensor input, Tensor? running_mean, Tensor? running_var, float momentum) -> (Tensor, Tensor)` */
-export const batchNormUpdateStats: {
-  (input: Tensor, runningMean: Tensor | null, runningVar: Tensor | null, momentum: number): [Tensor, Tensor];
-  (input: Tensor, options: { runningMean: Tensor | null; runningVar: Tensor | null; momentum: number }): [Tensor, Tensor];
-} = makeFunction("aten::batch_norm_update_stats") as never;
-
-/** `is_vulkan_available() -> bool` */
-export const isVulkanAvailable: {
-  (): boolean;
-} = makeFunction("aten::is_vulkan_available") as never;
-
-/** `ones(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
-export const ones: {
-  (size: readonly number[], options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (...size: number[]): Tensor;
-} = makeFunction("aten::ones") as never;
-
-/** `ones_like(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor` */
-export const onesLike: {
-  (input: Tensor, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
-} = makeFunction("aten::ones_like") as never;
-
-/** `pairwise_distance(Tensor x1, Tensor x2, float p=2, float eps=1e-06, bool keepdim=False) -> Tensor` */
-export const pairwiseDistance: {
-  (x1: Tensor, x2: Tensor, p?: number, eps?: number, keepdim?: boolean): Tensor;
-  (x1: Tensor, x2: Tensor, options?: { p?: number; eps?: number; keepdim?: boolean }): Tensor;
-} = makeFunction("aten::pairwise_distance") as never;
-
-/** `cdist(Tensor x1, Tensor x2, float p=2, int? compute_mode=None) -> Tensor` */
-export const cdist: {
-  (x1: Tensor, x2: Tensor, p?: number, computeMode?: number | bigint | null): Tensor;
-  (x1: Tensor, x2: Tensor, options?: { p?: number; computeMode?: number | bigint | null }): Tensor;
-} = makeFunction("aten::cdist") as never;
-
-/** `pdist(Tensor self, float p=2) -> Tensor` */
-export const pdist: {
-  (input: Tensor, p?: number): Tensor;
-  (input: Tensor, options?: { p?: number }): Tensor;
-} = makeFunction("aten::pdist") as never;
-
-/** `cosine_similarity(Tensor x1, Tensor x2, int dim=1, float eps=1e-08) -> Tensor` */
-export const cosineSimilarity: {
-  (x1: Tensor, x2: Tensor, dim?: number | bigint, eps?: number): Tensor;
-  (x1: Tensor, x2: Tensor, options?: { dim?: number | bigint; eps?: number }): Tensor;
-} = makeFunction("aten::cosine_similarity") as never;
-
-/** `permute(Tensor(a) self, int[] dims) -> Tensor(a)` */
-export const permute: {
-  (input: Tensor, dims: readonly number[]): Tensor;
-  (input: Tensor, options: { dims: readonly number[] }): Tensor;
-  (input: Tensor, ...dims: number[]): Tensor;
-} = makeFunction("aten::permute") as never;
-
-/** `movedim.intlist(Tensor(a) self, int[] source, int[] destination) -> Tensor(a)`<br>
-   * `movedim.int(Tensor(a) self, int source, int destination) -> Tensor(a)` */
-export const movedim: {
-  (input: Tensor, source: readonly number[], destination: readonly number[]): Tensor;
-  (input: Tensor, options: { source: readonly number[]; destination: readonly number[] }): Tensor;
-  (input: Tensor, source: number | bigint, destination: number | bigint): Tensor;
-  (input: Tensor, options: { source: number | bigint; destination: number | bigint }): Tensor;
-} = makeFunction("aten::movedim") as never;
-
-/** `moveaxis.intlist(Tensor(a) self, int[] source, int[] destination) -> Tensor(a)`<br>
-   * `moveaxis.int(Tensor(a) self, int source, int destination) -> Tensor(a)` */
-export const moveaxis: {
-  (input: Tensor, source: readonly number[], destination: readonly number[]): Tensor;
-  (input: Tensor, options: { source: readonly number[]; destination: readonly number[] }): Tensor;
-  (input: Tensor, source: number | bigint, destination: number | bigint): Tensor;
-  (input: Tensor, options: { source: number | bigint; destination: number | bigint }): Tensor;
-} = makeFunction("aten::moveaxis") as never;
-
-/** `adjoint(Tensor(a) self) -> Tensor(a)` */
-export const adjoint: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::adjoint") as never;
-
-/** `pixel_shuffle(Tensor self, int upscale_factor) -> Tensor` */
-export const pixelShuffle: {
-  (input: Tensor, upscaleFactor: number | bigint): Tensor;
-  (input: Tensor, options: { upscaleFactor: number | bigint }): Tensor;
-} = makeFunction("aten::pixel_shuffle") as never;
-
-/** `pixel_unshuffle(Tensor self, int downscale_factor) -> Tensor` */
-export const pixelUnshuffle: {
-  (input: Tensor, downscaleFactor: number | bigint): Tensor;
-  (input: Tensor, options: { downscaleFactor: number | bigint }): Tensor;
-} = makeFunction("aten::pixel_unshuffle") as never;
-
-/** `channel_shuffle(Tensor self, SymInt groups) -> Tensor` */
-export const channelShuffle: {
-  (input: Tensor, groups: number | bigint): Tensor;
-  (input: Tensor, options: { groups: number | bigint }): Tensor;
-} = makeFunction("aten::channel_shuffle") as never;
-
-/** `native_channel_shuffle(Tensor self, SymInt groups) -> Tensor` */
-export const nativeChannelShuffle: {
-  (input: Tensor, groups: number | bigint): Tensor;
-  (input: Tensor, options: { groups: number | bigint }): Tensor;
-} = makeFunction("aten::native_channel_shuffle") as never;
-
-/** `pinverse(Tensor self, float rcond=1e-15) -> Tensor` */
-export const pinverse: {
-  (input: Tensor, rcond?: number): Tensor;
-  (input: Tensor, options?: { rcond?: number }): Tensor;
-} = makeFunction("aten::pinverse") as never;
-
-/** `poisson_nll_loss(Tensor input, Tensor target, bool log_input, bool full, float eps, int reduction) -> Tensor` */
-export const poissonNllLoss: {
-  (input: Tensor, target: Tensor, logInput: boolean, full: boolean, eps: number, reduction: number | bigint): Tensor;
-  (input: Tensor, target: Tensor, options: { logInput: boolean; full: boolean; eps: number; reduction: number | bigint }): Tensor;
-} = makeFunction("aten::poisson_nll_loss") as never;
-
-/** `rad2deg(Tensor self) -> Tensor` */
-export const rad2deg: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::rad2deg") as never;
-
-/** `rad2deg_(Tensor(a!) self) -> Tensor(a!)` */
-export const rad2deg_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::rad2deg_") as never;
-
-/** `deg2rad(Tensor self) -> Tensor` */
-export const deg2rad: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::deg2rad") as never;
-
-/** `deg2rad_(Tensor(a!) self) -> Tensor(a!)` */
-export const deg2rad_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::deg2rad_") as never;
-
-/** `rand(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
-   * `rand.generator(SymInt[] size, *, Generator? generator, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
-export const rand: {
-  (size: readonly number[], options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (...size: number[]): Tensor;
-  (size: readonly number[], options: { generator: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-} = makeFunction("aten::rand") as never;
-
-/** `rand_like(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor`<br>
-   * `rand_like.generator(Tensor self, *, Generator? generator, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor` */
-export const randLike: {
-  (input: Tensor, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
-  (input: Tensor, options: { generator: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
-} = makeFunction("aten::rand_like") as never;
-
-/** `randint(SymInt high, SymInt[] size, *, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
-   * `randint.generator(SymInt high, SymInt[] size, *, Generator? generator, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
-   * `randint.low(SymInt low, SymInt high, SymInt[] size, *, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
-   * `randint.low_generator(SymInt low, SymInt high, SymInt[] size, *, Generator? generator, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
-export const randint: {
-  (high: number | bigint, size: readonly number[], options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (high: number | bigint, size: readonly number[], options: { generator: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (low: number | bigint, high: number | bigint, size: readonly number[], options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (low: number | bigint, high: number | bigint, size: readonly number[], options: { generator: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-} = makeFunction("aten::randint") as never;
-
-/** `randint_like(Tensor self, SymInt high, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor`<br>
-   * `randint_like.generator(Tensor self, SymInt high, *, Generator? generator, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor`<br>
-   * `randint_like.Tensor(Tensor self, Tensor high, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor`<br>
-   * `randint_like.Tensor_generator(Tensor self, Tensor high, *, Generator? generator, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor`<br>
-   * `randint_like.low_dtype(Tensor self, SymInt low, SymInt high, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor`<br>
-   * `randint_like.low_generator_dtype(Tensor self, SymInt low, SymInt high, *, Generator? generator, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor` */
-export const randintLike: {
-  (input: Tensor, high: number | bigint, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
-  (input: Tensor, options: { high: number | bigint; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
-  (input: Tensor, high: number | bigint, options: { generator: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
-  (input: Tensor, options: { high: number | bigint; generator: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
-  (input: Tensor, high: Tensor, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
-  (input: Tensor, high: Tensor, options: { generator: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
-  (input: Tensor, low: number | bigint, high: number | bigint, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
-  (input: Tensor, options: { low: number | bigint; high: number | bigint; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
-  (input: Tensor, low: number | bigint, high: number | bigint, options: { generator: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
-  (input: Tensor, options: { low: number | bigint; high: number | bigint; generator: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
-} = makeFunction("aten::randint_like") as never;
-
-/** `randn(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
-   * `randn.generator(SymInt[] size, *, Generator? generator, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
-export const randn: {
-  (size: readonly number[], options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (...size: number[]): Tensor;
-  (size: readonly number[], options: { generator: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-} = makeFunction("aten::randn") as never;
-
-/** `randn_like(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor`<br>
-   * `randn_like.generator(Tensor self, *, Generator? generator, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor` */
-export const randnLike: {
-  (input: Tensor, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
-  (input: Tensor, options: { generator: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
-} = makeFunction("aten::randn_like") as never;
-
-/** `randperm(SymInt n, *, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
-   * `randperm.generator(SymInt n, *, Generator? generator, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
-export const randperm: {
-  (n: number | bigint, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (n: number | bigint, options: { generator: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-} = makeFunction("aten::randperm") as never;
-
-/** `range.step(Scalar start, Scalar end, Scalar step=1, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
-   * `range(Scalar start, Scalar end, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
-export const range: {
-  (start: Scalar, end: Scalar, step?: Scalar, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (start: Scalar, end: Scalar, options?: { step?: Scalar; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (start: Scalar, end: Scalar, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-} = makeFunction("aten::range") as never;
-
-/** `ravel(Tensor(a) self) -> Tensor(a)` */
-export const ravel: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::ravel") as never;
-
-/** `reciprocal(Tensor self) -> Tensor` */
-export const reciprocal: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::reciprocal") as never;
-
-/** `reciprocal_(Tensor(a!) self) -> Tensor(a!)` */
-export const reciprocal_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::reciprocal_") as never;
-
-/** `neg(Tensor self) -> Tensor` */
-export const neg: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::neg") as never;
-
-/** `neg_(Tensor(a!) self) -> Tensor(a!)` */
-export const neg_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::neg_") as never;
-
-/** `negative(Tensor self) -> Tensor` */
-export const negative: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::negative") as never;
-
-/** `negative_(Tensor(a!) self) -> Tensor(a!)` */
-export const negative_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::negative_") as never;
-
-/** `repeat_interleave.Tensor(Tensor repeats, *, SymInt? output_size=None) -> Tensor`<br>
-   * `repeat_interleave.self_Tensor(Tensor self, Tensor repeats, int? dim=None, *, SymInt? output_size=None) -> Tensor`<br>
-   * `repeat_interleave.self_int(Tensor self, SymInt repeats, int? dim=None, *, SymInt? output_size=None) -> Tensor` */
-export const repeatInterleave: {
-  (repeats: Tensor, options?: { outputSize?: number | bigint | null }): Tensor;
-  (input: Tensor, repeats: Tensor, dim?: number | bigint | null, options?: { outputSize?: number | bigint | null }): Tensor;
-  (input: Tensor, repeats: Tensor, options?: { dim?: number | bigint | null; outputSize?: number | bigint | null }): Tensor;
-  (input: Tensor, repeats: number | bigint, dim?: number | bigint | null, options?: { outputSize?: number | bigint | null }): Tensor;
-  (input: Tensor, repeats: number | bigint, options?: { dim?: number | bigint | null; outputSize?: number | bigint | null }): Tensor;
-  (input: Tensor, options: { repeats: number | bigint; dim?: number | bigint | null; outputSize?: number | bigint | null }): Tensor;
-} = makeFunction("aten::repeat_interleave") as never;
-
-/** `reshape(Tensor(a) self, SymInt[] shape) -> Tensor(a)` */
-export const reshape: {
-  (input: Tensor, shape: readonly number[]): Tensor;
-  (input: Tensor, options: { shape: readonly number[] }): Tensor;
-  (input: Tensor, ...shape: number[]): Tensor;
-} = makeFunction("aten::reshape") as never;
-
-/** `round(Tensor self) -> Tensor`<br>
-   * `round.decimals(Tensor self, *, int decimals) -> Tensor` */
-export const round: {
-  (input: Tensor): Tensor;
-  (input: Tensor, options: { decimals: number | bigint }): Tensor;
-} = makeFunction("aten::round") as never;
-
-/** `round_(Tensor(a!) self) -> Tensor(a!)`<br>
-   * `round_.decimals(Tensor(a!) self, *, int decimals) -> Tensor(a!)` */
-export const round_: {
-  (input: Tensor): Tensor;
-  (input: Tensor, options: { decimals: number | bigint }): Tensor;
-} = makeFunction("aten::round_") as never;
-
-/** `rrelu(Tensor self, Scalar lower=0.125, Scalar upper=0.3333333333333333, bool training=False, Generator? generator=None) -> Tensor` */
-export const rrelu: {
-  (input: Tensor, lower?: Scalar, upper?: Scalar, training?: boolean, generator?: Generator | null): Tensor;
-  (input: Tensor, options?: { lower?: Scalar; upper?: Scalar; training?: boolean; generator?: Generator | null }): Tensor;
-} = makeFunction("aten::rrelu") as never;
-
-/** `rrelu_(Tensor(a!) self, Scalar lower=0.125, Scalar upper=0.3333333333333333, bool training=False, Generator? generator=None) -> Tensor(a!)` */
-export const rrelu_: {
-  (input: Tensor, lower?: Scalar, upper?: Scalar, training?: boolean, generator?: Generator | null): Tensor;
-  (input: Tensor, options?: { lower?: Scalar; upper?: Scalar; training?: boolean; generator?: Generator | null }): Tensor;
-} = makeFunction("aten::rrelu_") as never;
-
-/** `relu(Tensor self) -> Tensor` */
-export const relu: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::relu") as never;
-
-/** `relu_(Tensor(a!) self) -> Tensor(a!)` */
-export const relu_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::relu_") as never;
-
-/** `relu6(Tensor self) -> Tensor` */
-export const relu6: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::relu6") as never;
-
-/** `relu6_(Tensor(a!) self) -> Tensor(a!)` */
-export const relu6_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::relu6_") as never;
-
-/** `prelu(Tensor self, Tensor weight) -> Tensor` */
-export const prelu: {
-  (input: Tensor, weight: Tensor): Tensor;
-} = makeFunction("aten::prelu") as never;
-
-/** `gelu_(Tensor(a!) self, *, str approximate='none') -> Tensor(a!)` */
-export const gelu_: {
-  (input: Tensor, options?: { approximate?: string }): Tensor;
-} = makeFunction("aten::gelu_") as never;
-
-/** `gelu(Tensor self, *, str approximate='none') -> Tensor` */
-export const gelu: {
-  (input: Tensor, options?: { approximate?: string }): Tensor;
-} = makeFunction("aten::gelu") as never;
-
-/** `hardshrink(Tensor self, Scalar lambd=0.5) -> Tensor` */
-export const hardshrink: {
-  (input: Tensor, lambd?: Scalar): Tensor;
-  (input: Tensor, options?: { lambd?: Scalar }): Tensor;
-} = makeFunction("aten::hardshrink") as never;
-
-/** `rsqrt(Tensor self) -> Tensor` */
-export const rsqrt: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::rsqrt") as never;
-
-/** `rsqrt_(Tensor(a!) self) -> Tensor(a!)` */
-export const rsqrt_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::rsqrt_") as never;
-
-/** `select.int(Tensor(a) self, int dim, SymInt index) -> Tensor(a)` */
-export const select: {
-  (input: Tensor, dim: number | bigint, index: number | bigint): Tensor;
-  (input: Tensor, options: { dim: number | bigint; index: number | bigint }): Tensor;
-} = makeFunction("aten::select") as never;
-
-/** `selu(Tensor self) -> Tensor` */
-export const selu: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::selu") as never;
-
-/** `selu_(Tensor(a!) self) -> Tensor(a!)` */
-export const selu_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::selu_") as never;
-
-/** `celu(Tensor self, Scalar alpha=1.0) -> Tensor` */
-export const celu: {
-  (input: Tensor, alpha?: Scalar): Tensor;
-  (input: Tensor, options?: { alpha?: Scalar }): Tensor;
-} = makeFunction("aten::celu") as never;
-
-/** `celu_(Tensor(a!) self, Scalar alpha=1.0) -> Tensor(a!)` */
-export const celu_: {
-  (input: Tensor, alpha?: Scalar): Tensor;
-  (input: Tensor, options?: { alpha?: Scalar }): Tensor;
-} = makeFunction("aten::celu_") as never;
-
-/** `silu(Tensor self) -> Tensor` */
-export const silu: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::silu") as never;
-
-/** `silu_(Tensor(a!) self) -> Tensor(a!)` */
-export const silu_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::silu_") as never;
-
-/** `mish(Tensor self) -> Tensor` */
-export const mish: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::mish") as never;
-
-/** `mish_(Tensor(a!) self) -> Tensor(a!)` */
-export const mish_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::mish_") as never;
-
-/** `sigmoid(Tensor self) -> Tensor` */
-export const sigmoid: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::sigmoid") as never;
-
-/** `sigmoid_(Tensor(a!) self) -> Tensor(a!)` */
-export const sigmoid_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::sigmoid_") as never;
-
-/** `logit(Tensor self, float? eps=None) -> Tensor` */
-export const logit: {
-  (input: Tensor, eps?: number | null): Tensor;
-  (input: Tensor, options?: { eps?: number | null }): Tensor;
-} = makeFunction("aten::logit") as never;
-
-/** `logit_(Tensor(a!) self, float? eps=None) -> Tensor(a!)` */
-export const logit_: {
-  (input: Tensor, eps?: number | null): Tensor;
-  (input: Tensor, options?: { eps?: number | null }): Tensor;
-} = makeFunction("aten::logit_") as never;
-
-/** `sin(Tensor self) -> Tensor` */
-export const sin: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::sin") as never;
-
-/** `sin_(Tensor(a!) self) -> Tensor(a!)` */
-export const sin_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::sin_") as never;
-
-/** `sinc(Tensor self) -> Tensor` */
-export const sinc: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::sinc") as never;
-
-/** `sinc_(Tensor(a!) self) -> Tensor(a!)` */
-export const sinc_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::sinc_") as never;
-
-/** `sinh(Tensor self) -> Tensor` */
-export const sinh: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::sinh") as never;
-
-/** `sinh_(Tensor(a!) self) -> Tensor(a!)` */
-export const sinh_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::sinh_") as never;
-
-/** `detach(Tensor(a) self) -> Tensor(a)` */
-export const detach: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::detach") as never;
-
-/** `detach_(Tensor(a!) self) -> Tensor(a!)` */
-export const detach_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::detach_") as never;
-
-/** `slice.Tensor(Tensor(a) self, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor(a)` */
-export const slice: {
-  (input: Tensor, dim?: number | bigint, start?: number | bigint | null, end?: number | bigint | null, step?: number | bigint): Tensor;
-  (input: Tensor, options?: { dim?: number | bigint; start?: number | bigint | null; end?: number | bigint | null; step?: number | bigint }): Tensor;
-} = makeFunction("aten::slice") as never;
-
-/** `slice_inverse(Tensor(a) self, Tensor src, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor(a)` */
-export const sliceInverse: {
-  (input: Tensor, src: Tensor, dim?: number | bigint, start?: number | bigint | null, end?: number | bigint | null, step?: number | bigint): Tensor;
-  (input: Tensor, src: Tensor, options?: { dim?: number | bigint; start?: number | bigint | null; end?: number | bigint | null; step?: number | bigint }): Tensor;
-} = makeFunction("aten::slice_inverse") as never;
-
-/** `slice_scatter(Tensor self, Tensor src, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor` */
-export const sliceScatter: {
-  (input: Tensor, src: Tensor, dim?: number | bigint, start?: number | bigint | null, end?: number | bigint | null, step?: number | bigint): Tensor;
-  (input: Tensor, src: Tensor, options?: { dim?: number | bigint; start?: number | bigint | null; end?: number | bigint | null; step?: number | bigint }): Tensor;
-} = makeFunction("aten::slice_scatter") as never;
-
-/** `select_scatter(Tensor self, Tensor src, int dim, SymInt index) -> Tensor` */
-export const selectScatter: {
-  (input: Tensor, src: Tensor, dim: number | bigint, index: number | bigint): Tensor;
-  (input: Tensor, src: Tensor, options: { dim: number | bigint; index: number | bigint }): Tensor;
-} = makeFunction("aten::select_scatter") as never;
-
-/** `diagonal_scatter(Tensor self, Tensor src, int offset=0, int dim1=0, int dim2=1) -> Tensor` */
-export const diagonalScatter: {
-  (input: Tensor, src: Tensor, offset?: number | bigint, dim1?: number | bigint, dim2?: number | bigint): Tensor;
-  (input: Tensor, src: Tensor, options?: { offset?: number | bigint; dim1?: number | bigint; dim2?: number | bigint }): Tensor;
-} = makeFunction("aten::diagonal_scatter") as never;
-
-/** `as_strided_scatter(Tensor self, Tensor src, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor` */
-export const asStridedScatter: {
-  (input: Tensor, src: Tensor, size: readonly number[], stride: readonly number[], storageOffset?: number | bigint | null): Tensor;
-  (input: Tensor, src: Tensor, size: readonly number[], stride: readonly number[], options?: { storageOffset?: number | bigint | null }): Tensor;
-  (input: Tensor, src: Tensor, options: { size: readonly number[]; stride: readonly number[]; storageOffset?: number | bigint | null }): Tensor;
-} = makeFunction("aten::as_strided_scatter") as never;
-
-/** `smm(Tensor self, Tensor mat2) -> Tensor` */
-export const smm: {
-  (input: Tensor, mat2: Tensor): Tensor;
-} = makeFunction("aten::smm") as never;
-
-/** `softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor` */
-export const softmax: {
-  (input: Tensor, dim: number | bigint, dtype?: DType | null): Tensor;
-  (input: Tensor, dim: number | bigint, options?: { dtype?: DType | null }): Tensor;
-  (input: Tensor, options: { dim: number | bigint; dtype?: DType | null }): Tensor;
-} = makeFunction("aten::softmax") as never;
-
-/** `split.Tensor(Tensor(a -> *) self, SymInt split_size, int dim=0) -> Tensor(a)[]`<br>
-   * `split.sizes(Tensor(a -> *) self, SymInt[] split_size, int dim=0) -> Tensor(a)[]` */
-export const split: {
-  (input: Tensor, splitSize: number | bigint, dim?: number | bigint): Tensor[];
-  (input: Tensor, splitSize: number | bigint, options?: { dim?: number | bigint }): Tensor[];
-  (input: Tensor, options: { splitSize: number | bigint; dim?: number | bigint }): Tensor[];
-  (input: Tensor, splitSize: readonly number[], dim?: number | bigint): Tensor[];
-  (input: Tensor, splitSize: readonly number[], options?: { dim?: number | bigint }): Tensor[];
-  (input: Tensor, options: { splitSize: readonly number[]; dim?: number | bigint }): Tensor[];
-  (input: Tensor, ...splitSize: number[]): Tensor[];
-} = makeFunction("aten::split") as never;
-
-/** `split_with_sizes(Tensor(a -> *) self, SymInt[] split_sizes, int dim=0) -> Tensor(a)[]` */
-export const splitWithSizes: {
-  (input: Tensor, splitSizes: readonly number[], dim?: number | bigint): Tensor[];
-  (input: Tensor, splitSizes: readonly number[], options?: { dim?: number | bigint }): Tensor[];
-  (input: Tensor, options: { splitSizes: readonly number[]; dim?: number | bigint }): Tensor[];
-  (input: Tensor, ...splitSizes: number[]): Tensor[];
-} = makeFunction("aten::split_with_sizes") as never;
-
-/** `hsplit.int(Tensor(a -> *) self, int sections) -> Tensor(a)[]`<br>
-   * `hsplit.array(Tensor(a -> *) self, int[] indices) -> Tensor(a)[]` */
-export const hsplit: {
-  (input: Tensor, sections: number | bigint): Tensor[];
-  (input: Tensor, options: { sections: number | bigint }): Tensor[];
-  (input: Tensor, indices: readonly number[]): Tensor[];
-  (input: Tensor, options: { indices: readonly number[] }): Tensor[];
-  (input: Tensor, ...indices: number[]): Tensor[];
-} = makeFunction("aten::hsplit") as never;
-
-/** `vsplit.int(Tensor(a -> *) self, int sections) -> Tensor(a)[]`<br>
-   * `vsplit.array(Tensor(a -> *) self, int[] indices) -> Tensor(a)[]` */
-export const vsplit: {
-  (input: Tensor, sections: number | bigint): Tensor[];
-  (input: Tensor, options: { sections: number | bigint }): Tensor[];
-  (input: Tensor, indices: readonly number[]): Tensor[];
-  (input: Tensor, options: { indices: readonly number[] }): Tensor[];
-  (input: Tensor, ...indices: number[]): Tensor[];
-} = makeFunction("aten::vsplit") as never;
-
-/** `dsplit.int(Tensor(a -> *) self, int sections) -> Tensor(a)[]`<br>
-   * `dsplit.array(Tensor(a -> *) self, int[] indices) -> Tensor(a)[]` */
-export const dsplit: {
-  (input: Tensor, sections: number | bigint): Tensor[];
-  (input: Tensor, options: { sections: number | bigint }): Tensor[];
-  (input: Tensor, indices: readonly number[]): Tensor[];
-  (input: Tensor, options: { indices: readonly number[] }): Tensor[];
-  (input: Tensor, ...indices: number[]): Tensor[];
-} = makeFunction("aten::dsplit") as never;
-
-/** `squeeze(Tensor(a) self) -> Tensor(a)`<br>
-   * `squeeze.dim(Tensor(a) self, int dim) -> Tensor(a)`<br>
-   * `squeeze.dims(Tensor(a) self, int[] dim) -> Tensor(a)` */
-export const squeeze: {
-  (input: Tensor): Tensor;
-  (input: Tensor, dim: number | bigint): Tensor;
-  (input: Tensor, options: { dim: number | bigint }): Tensor;
-  (input: Tensor, dim: readonly number[]): Tensor;
-  (input: Tensor, options: { dim: readonly number[] }): Tensor;
-  (input: Tensor, ...dim: number[]): Tensor;
-} = makeFunction("aten::squeeze") as never;
-
-/** `sspaddmm(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor` */
-export const sspaddmm: {
-  (input: Tensor, mat1: Tensor, mat2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-} = makeFunction("aten::sspaddmm") as never;
-
-/** `stack(Tensor[] tensors, int dim=0) -> Tensor` */
-export const stack: {
-  (tensors: readonly Tensor[], dim?: number | bigint): Tensor;
-  (tensors: readonly Tensor[], options?: { dim?: number | bigint }): Tensor;
-} = makeFunction("aten::stack") as never;
-
-/** `hstack(Tensor[] tensors) -> Tensor` */
-export const hstack: {
-  (tensors: readonly Tensor[]): Tensor;
-} = makeFunction("aten::hstack") as never;
-
-/** `vstack(Tensor[] tensors) -> Tensor` */
-export const vstack: {
-  (tensors: readonly Tensor[]): Tensor;
-} = makeFunction("aten::vstack") as never;
-
-/** `dstack(Tensor[] tensors) -> Tensor` */
-export const dstack: {
-  (tensors: readonly Tensor[]): Tensor;
-} = makeFunction("aten::dstack") as never;
-
-/** `stft(Tensor self, int n_fft, int? hop_length=None, int? win_length=None, Tensor? window=None, bool normalized=False, bool? onesided=None, bool? return_complex=None, bool? align_to_window=None) -> Tensor`<br>
-   * `stft.center(Tensor self, int n_fft, int? hop_length=None, int? win_length=None, Tensor? window=None, bool center=True, str pad_mode="reflect", bool normalized=False, bool? onesided=None, bool? return_complex=None, bool? align_to_window=None) -> Tensor` */
-export const stft: {
-  (input: Tensor, nFft: number | bigint, hopLength?: number | bigint | null, winLength?: number | bigint | null, window?: Tensor | null, normalized?: boolean, onesided?: boolean | null, returnComplex?: boolean | null, alignToWindow?: boolean | null): Tensor;
-  (input: Tensor, nFft: number | bigint, options?: { hopLength?: number | bigint | null; winLength?: number | bigint | null; window?: Tensor | null; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
-  (input: Tensor, options: { nFft: number | bigint; hopLength?: number | bigint | null; winLength?: number | bigint | null; window?: Tensor | null; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
-  (input: Tensor, nFft: number | bigint, hopLength?: number | bigint | null, winLength?: number | bigint | null, window?: Tensor | null, center?: boolean, padMode?: string, normalized?: boolean, onesided?: boolean | null, returnComplex?: boolean | null, alignToWindow?: boolean | null): Tensor;
-  (input: Tensor, nFft: number | bigint, options?: { hopLength?: number | bigint | null; winLength?: number | bigint | null; window?: Tensor | null; center?: boolean; padMode?: string; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
-  (input: Tensor, options: { nFft: number | bigint; hopLength?: number | bigint | null; winLength?: number | bigint | null; window?: Tensor | null; center?: boolean; padMode?: string; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
-} = makeFunction("aten::stft") as never;
-
-/** `istft(Tensor self, int n_fft, int? hop_length=None, int? win_length=None, Tensor? window=None, bool center=True, bool normalized=False, bool? onesided=None, int? length=None, bool return_complex=False) -> Tensor` */
-export const istft: {
-  (input: Tensor, nFft: number | bigint, hopLength?: number | bigint | null, winLength?: number | bigint | null, window?: Tensor | null, center?: boolean, normalized?: boolean, onesided?: boolean | null, length?: number | bigint | null, returnComplex?: boolean): Tensor;
-  (input: Tensor, nFft: number | bigint, options?: { hopLength?: number | bigint | null; winLength?: number | bigint | null; window?: Tensor | null; center?: boolean; normalized?: boolean; onesided?: boolean | null; length?: number | bigint | null; returnComplex?: boolean }): Tensor;
-  (input: Tensor, options: { nFft: number | bigint; hopLength?: number | bigint | null; winLength?: number | bigint | null; window?: Tensor | null; center?: boolean; normalized?: boolean; onesided?: boolean | null; length?: number | bigint | null; returnComplex?: boolean }): Tensor;
-} = makeFunction("aten::istft") as never;
-
-/** `sum(Tensor self, *, ScalarType? dtype=None) -> Tensor`<br>
-   * `sum.dim_IntList(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
-export const sum: {
-  (input: Tensor, options?: { dtype?: DType | null }): Tensor;
-  (input: Tensor, dim: number | readonly number[] | null, keepdim?: boolean, options?: { dtype?: DType | null }): Tensor;
-  (input: Tensor, dim: number | readonly number[] | null, options?: { keepdim?: boolean; dtype?: DType | null }): Tensor;
-  (input: Tensor, options: { dim: number | readonly number[] | null; keepdim?: boolean; dtype?: DType | null }): Tensor;
-} = makeFunction("aten::sum") as never;
-
-/** `nansum(Tensor self, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
-export const nansum: {
-  (input: Tensor, dim?: number | readonly number[] | null, keepdim?: boolean, options?: { dtype?: DType | null }): Tensor;
-  (input: Tensor, options?: { dim?: number | readonly number[] | null; keepdim?: boolean; dtype?: DType | null }): Tensor;
-} = makeFunction("aten::nansum") as never;
-
-/** `hash_tensor(Tensor self, int[1] dim=[], *, bool keepdim=False, int mode=0) -> Tensor` */
-export const hashTensor: {
-  (input: Tensor, dim?: number | readonly number[], options?: { keepdim?: boolean; mode?: number | bigint }): Tensor;
-  (input: Tensor, options?: { dim?: number | readonly number[]; keepdim?: boolean; mode?: number | bigint }): Tensor;
-} = makeFunction("aten::hash_tensor") as never;
-
-/** `sqrt(Tensor self) -> Tensor` */
-export const sqrt: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::sqrt") as never;
-
-/** `sqrt_(Tensor(a!) self) -> Tensor(a!)` */
-export const sqrt_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::sqrt_") as never;
-
-/** `square(Tensor self) -> Tensor` */
-export const square: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::square") as never;
-
-/** `square_(Tensor(a!) self) -> Tensor(a!)` */
-export const square_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::square_") as never;
-
-/** `std(Tensor self, bool unbiased=True) -> Tensor`<br>
-   * `std.dim(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> Tensor`<br>
-   * `std.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> Tensor` */
-export const std: {
-  (input: Tensor, unbiased?: boolean): Tensor;
-  (input: Tensor, options?: { unbiased?: boolean }): Tensor;
-  (input: Tensor, dim: number | readonly number[] | null, unbiased?: boolean, keepdim?: boolean): Tensor;
-  (input: Tensor, dim: number | readonly number[] | null, options?: { unbiased?: boolean; keepdim?: boolean }): Tensor;
-  (input: Tensor, options: { dim: number | readonly number[] | null; unbiased?: boolean; keepdim?: boolean }): Tensor;
-  (input: Tensor, dim?: number | readonly number[] | null, options?: { correction?: Scalar | null; keepdim?: boolean }): Tensor;
-  (input: Tensor, options?: { dim?: number | readonly number[] | null; correction?: Scalar | null; keepdim?: boolean }): Tensor;
-} = makeFunction("aten::std") as never;
-
-/** `std_mean(Tensor self, bool unbiased=True) -> (Tensor, Tensor)`<br>
-   * `std_mean.dim(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> (Tensor, Tensor)`<br>
-   * `std_mean.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> (Tensor, Tensor)` */
-export const stdMean: {
-  (input: Tensor, unbiased?: boolean): [Tensor, Tensor];
-  (input: Tensor, options?: { unbiased?: boolean }): [Tensor, Tensor];
-  (input: Tensor, dim: number | readonly number[] | null, unbiased?: boolean, keepdim?: boolean): [Tensor, Tensor];
-  (input: Tensor, dim: number | readonly number[] | null, options?: { unbiased?: boolean; keepdim?: boolean }): [Tensor, Tensor];
-  (input: Tensor, options: { dim: number | readonly number[] | null; unbiased?: boolean; keepdim?: boolean }): [Tensor, Tensor];
-  (input: Tensor, dim?: number | readonly number[] | null, options?: { correction?: Scalar | null; keepdim?: boolean }): [Tensor, Tensor];
-  (input: Tensor, options?: { dim?: number | readonly number[] | null; correction?: Scalar | null; keepdim?: boolean }): [Tensor, Tensor];
-} = makeFunction("aten::std_mean") as never;
-
-/** `prod(Tensor self, *, ScalarType? dtype=None) -> Tensor`<br>
-   * `prod.dim_int(Tensor self, int dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
-export const prod: {
-  (input: Tensor, options?: { dtype?: DType | null }): Tensor;
-  (input: Tensor, dim: number | bigint, keepdim?: boolean, options?: { dtype?: DType | null }): Tensor;
-  (input: Tensor, dim: number | bigint, options?: { keepdim?: boolean; dtype?: DType | null }): Tensor;
-  (input: Tensor, options: { dim: number | bigint; keepdim?: boolean; dtype?: DType | null }): Tensor;
-} = makeFunction("aten::prod") as never;
-
-/** `t(Tensor(a) self) -> Tensor(a)` */
-export const t: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::t") as never;
-
-/** `tan(Tensor self) -> Tensor` */
-export const tan: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::tan") as never;
-
-/** `tan_(Tensor(a!) self) -> Tensor(a!)` */
-export const tan_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::tan_") as never;
-
-/** `tanh(Tensor self) -> Tensor` */
-export const tanh: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::tanh") as never;
-
-/** `tanh_(Tensor(a!) self) -> Tensor(a!)` */
-export const tanh_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::tanh_") as never;
-
-/** `tensordot(Tensor self, Tensor other, int[] dims_self, int[] dims_other) -> Tensor` */
-export const tensordot: {
-  (input: Tensor, other: Tensor, dimsSelf: readonly number[], dimsOther: readonly number[]): Tensor;
-  (input: Tensor, other: Tensor, options: { dimsSelf: readonly number[]; dimsOther: readonly number[] }): Tensor;
-} = makeFunction("aten::tensordot") as never;
-
-/** `threshold(Tensor self, Scalar threshold, Scalar value) -> Tensor` */
-export const threshold: {
-  (input: Tensor, threshold: Scalar, value: Scalar): Tensor;
-  (input: Tensor, options: { threshold: Scalar; value: Scalar }): Tensor;
-} = makeFunction("aten::threshold") as never;
-
-/** `threshold_(Tensor(a!) self, Scalar threshold, Scalar value) -> Tensor(a!)` */
-export const threshold_: {
-  (input: Tensor, threshold: Scalar, value: Scalar): Tensor;
-  (input: Tensor, options: { threshold: Scalar; value: Scalar }): Tensor;
-} = makeFunction("aten::threshold_") as never;
-
-/** `tile(Tensor self, SymInt[] dims) -> Tensor` */
-export const tile: {
-  (input: Tensor, dims: readonly number[]): Tensor;
-  (input: Tensor, options: { dims: readonly number[] }): Tensor;
-  (input: Tensor, ...dims: number[]): Tensor;
-} = makeFunction("aten::tile") as never;
-
-/** `transpose.int(Tensor(a) self, int dim0, int dim1) -> Tensor(a)` */
-export const transpose: {
-  (input: Tensor, dim0: number | bigint, dim1: number | bigint): Tensor;
-  (input: Tensor, options: { dim0: number | bigint; dim1: number | bigint }): Tensor;
-} = makeFunction("aten::transpose") as never;
-
-/** `one_hot(Tensor self, int num_classes=-1) -> Tensor` */
-export const oneHot: {
-  (input: Tensor, numClasses?: number | bigint): Tensor;
-  (input: Tensor, options?: { numClasses?: number | bigint }): Tensor;
-} = makeFunction("aten::one_hot") as never;
-
-/** `flip(Tensor self, int[] dims) -> Tensor` */
-export const flip: {
-  (input: Tensor, dims: readonly number[]): Tensor;
-  (input: Tensor, options: { dims: readonly number[] }): Tensor;
-  (input: Tensor, ...dims: number[]): Tensor;
-} = makeFunction("aten::flip") as never;
-
-/** `fliplr(Tensor self) -> Tensor` */
-export const fliplr: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::fliplr") as never;
-
-/** `flipud(Tensor self) -> Tensor` */
-export const flipud: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::flipud") as never;
-
-/** `roll(Tensor self, SymInt[1] shifts, int[1] dims=[]) -> Tensor` */
-export const roll: {
-  (input: Tensor, shifts: number | readonly number[], dims?: number | readonly number[]): Tensor;
-  (input: Tensor, shifts: number | readonly number[], options?: { dims?: number | readonly number[] }): Tensor;
-  (input: Tensor, options: { shifts: number | readonly number[]; dims?: number | readonly number[] }): Tensor;
-} = makeFunction("aten::roll") as never;
-
-/** `rot90(Tensor self, int k=1, int[] dims=[0,1]) -> Tensor` */
-export const rot90: {
-  (input: Tensor, k?: number | bigint, dims?: readonly number[]): Tensor;
-  (input: Tensor, options?: { k?: number | bigint; dims?: readonly number[] }): Tensor;
-} = makeFunction("aten::rot90") as never;
-
-/** `trapezoid.x(Tensor y, Tensor x, *, int dim=-1) -> Tensor`<br>
-   * `trapezoid.dx(Tensor y, *, Scalar dx=1, int dim=-1) -> Tensor` */
-export const trapezoid: {
-  (y: Tensor, x: Tensor, options?: { dim?: number | bigint }): Tensor;
-  (y: Tensor, options?: { dx?: Scalar; dim?: number | bigint }): Tensor;
-} = makeFunction("aten::trapezoid") as never;
-
-/** `trapz.x(Tensor y, Tensor x, *, int dim=-1) -> Tensor`<br>
-   * `trapz.dx(Tensor y, *, float dx=1, int dim=-1) -> Tensor` */
-export const trapz: {
-  (y: Tensor, x: Tensor, options?: { dim?: number | bigint }): Tensor;
-  (y: Tensor, options?: { dx?: number; dim?: number | bigint }): Tensor;
-} = makeFunction("aten::trapz") as never;
-
-/** `triplet_margin_loss(Tensor anchor, Tensor positive, Tensor negative, float margin=1.0, float p=2, float eps=1e-06, bool swap=False, int reduction=Mean) -> Tensor` */
-export const tripletMarginLoss: {
-  (anchor: Tensor, positive: Tensor, negative: Tensor, margin?: number, p?: number, eps?: number, swap?: boolean, reduction?: number | bigint): Tensor;
-  (anchor: Tensor, positive: Tensor, negative: Tensor, options?: { margin?: number; p?: number; eps?: number; swap?: boolean; reduction?: number | bigint }): Tensor;
-} = makeFunction("aten::triplet_margin_loss") as never;
-
-/** `trunc(Tensor self) -> Tensor` */
-export const trunc: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::trunc") as never;
-
-/** `trunc_(Tensor(a!) self) -> Tensor(a!)` */
-export const trunc_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::trunc_") as never;
-
-/** `fix(Tensor self) -> Tensor` */
-export const fix: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::fix") as never;
-
-/** `fix_(Tensor(a!) self) -> Tensor(a!)` */
-export const fix_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::fix_") as never;
-
-/** `unique_dim(Tensor self, int dim, bool sorted=True, bool return_inverse=False, bool return_counts=False) -> (Tensor, Tensor, Tensor)` */
-export const uniqueDim: {
-  (input: Tensor, dim: number | bigint, sorted?: boolean, returnInverse?: boolean, returnCounts?: boolean): [Tensor, Tensor, Tensor];
-  (input: Tensor, dim: number | bigint, options?: { sorted?: boolean; returnInverse?: boolean; returnCounts?: boolean }): [Tensor, Tensor, Tensor];
-  (input: Tensor, options: { dim: number | bigint; sorted?: boolean; returnInverse?: boolean; returnCounts?: boolean }): [Tensor, Tensor, Tensor];
-} = makeFunction("aten::unique_dim") as never;
-
-/** `unique_consecutive(Tensor self, bool return_inverse=False, bool return_counts=False, int? dim=None) -> (Tensor, Tensor, Tensor)` */
-export const uniqueConsecutive: {
-  (input: Tensor, returnInverse?: boolean, returnCounts?: boolean, dim?: number | bigint | null): [Tensor, Tensor, Tensor];
-  (input: Tensor, options?: { returnInverse?: boolean; returnCounts?: boolean; dim?: number | bigint | null }): [Tensor, Tensor, Tensor];
-} = makeFunction("aten::unique_consecutive") as never;
-
-/** `unique_dim_consecutive(Tensor self, int dim, bool return_inverse=False, bool return_counts=False) -> (Tensor, Tensor, Tensor)` */
-export const uniqueDimConsecutive: {
-  (input: Tensor, dim: number | bigint, returnInverse?: boolean, returnCounts?: boolean): [Tensor, Tensor, Tensor];
-  (input: Tensor, dim: number | bigint, options?: { returnInverse?: boolean; returnCounts?: boolean }): [Tensor, Tensor, Tensor];
-  (input: Tensor, options: { dim: number | bigint; returnInverse?: boolean; returnCounts?: boolean }): [Tensor, Tensor, Tensor];
-} = makeFunction("aten::unique_dim_consecutive") as never;
-
-/** `unsqueeze(Tensor(a) self, int dim) -> Tensor(a)` */
-export const unsqueeze: {
-  (input: Tensor, dim: number | bigint): Tensor;
-  (input: Tensor, options: { dim: number | bigint }): Tensor;
-} = makeFunction("aten::unsqueeze") as never;
-
-/** `vander(Tensor x, int? N=None, bool increasing=False) -> Tensor` */
-export const vander: {
-  (x: Tensor, N?: number | bigint | null, increasing?: boolean): Tensor;
-  (x: Tensor, options?: { N?: number | bigint | null; increasing?: boolean }): Tensor;
-} = makeFunction("aten::vander") as never;
-
-/** `var(Tensor self, bool unbiased=True) -> Tensor`<br>
-   * `var.dim(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> Tensor`<br>
-   * `var.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> Tensor` */
-export const var_: {
-  (input: Tensor, unbiased?: boolean): Tensor;
-  (input: Tensor, options?: { unbiased?: boolean }): Tensor;
-  (input: Tensor, dim: number | readonly number[] | null, unbiased?: boolean, keepdim?: boolean): Tensor;
-  (input: Tensor, dim: number | readonly number[] | null, options?: { unbiased?: boolean; keepdim?: boolean }): Tensor;
-  (input: Tensor, options: { dim: number | readonly number[] | null; unbiased?: boolean; keepdim?: boolean }): Tensor;
-  (input: Tensor, dim?: number | readonly number[] | null, options?: { correction?: Scalar | null; keepdim?: boolean }): Tensor;
-  (input: Tensor, options?: { dim?: number | readonly number[] | null; correction?: Scalar | null; keepdim?: boolean }): Tensor;
-} = makeFunction("aten::var") as never;
-
-/** `var_mean(Tensor self, bool unbiased=True) -> (Tensor, Tensor)`<br>
-   * `var_mean.dim(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> (Tensor, Tensor)`<br>
-   * `var_mean.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> (Tensor, Tensor)` */
-export const varMean: {
-  (input: Tensor, unbiased?: boolean): [Tensor, Tensor];
-  (input: Tensor, options?: { unbiased?: boolean }): [Tensor, Tensor];
-  (input: Tensor, dim: number | readonly number[] | null, unbiased?: boolean, keepdim?: boolean): [Tensor, Tensor];
-  (input: Tensor, dim: number | readonly number[] | null, options?: { unbiased?: boolean; keepdim?: boolean }): [Tensor, Tensor];
-  (input: Tensor, options: { dim: number | readonly number[] | null; unbiased?: boolean; keepdim?: boolean }): [Tensor, Tensor];
-  (input: Tensor, dim?: number | readonly number[] | null, options?: { correction?: Scalar | null; keepdim?: boolean }): [Tensor, Tensor];
-  (input: Tensor, options?: { dim?: number | readonly number[] | null; correction?: Scalar | null; keepdim?: boolean }): [Tensor, Tensor];
-} = makeFunction("aten::var_mean") as never;
-
-/** `where.self(Tensor condition, Tensor self, Tensor other) -> Tensor`<br>
-   * `where.ScalarSelf(Tensor condition, Scalar self, Tensor other) -> Tensor`<br>
-   * `where.ScalarOther(Tensor condition, Tensor self, Scalar other) -> Tensor`<br>
-   * `where.Scalar(Tensor condition, Scalar self, Scalar other) -> Tensor`<br>
-   * `where(Tensor condition) -> Tensor[]` */
-export const where: {
-  (condition: Tensor, input: Tensor, other: Tensor): Tensor;
-  (condition: Tensor, input: Scalar, other: Tensor): Tensor;
-  (condition: Tensor, input: Tensor, other: Scalar): Tensor;
-  (condition: Tensor, input: Tensor, options: { other: Scalar }): Tensor;
-  (condition: Tensor, input: Scalar, other: Scalar): Tensor;
-  (condition: Tensor, input: Scalar, options: { other: Scalar }): Tensor;
-  (condition: Tensor): Tensor[];
-} = makeFunction("aten::where") as never;
-
-/** `norm_except_dim(Tensor v, int pow=2, int dim=0) -> Tensor` */
-export const normExceptDim: {
-  (v: Tensor, pow?: number | bigint, dim?: number | bigint): Tensor;
-  (v: Tensor, options?: { pow?: number | bigint; dim?: number | bigint }): Tensor;
-} = makeFunction("aten::norm_except_dim") as never;
-
-/** `zeros(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
-export const zeros: {
-  (size: readonly number[], options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (...size: number[]): Tensor;
-} = makeFunction("aten::zeros") as never;
-
-/** `zeros_like(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor` */
-export const zerosLike: {
-  (input: Tensor, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
-} = makeFunction("aten::zeros_like") as never;
-
-/** `poisson(Tensor self, Generator? generator=None) -> Tensor` */
-export const poisson: {
-  (input: Tensor, generator?: Generator | null): Tensor;
-  (input: Tensor, options?: { generator?: Generator | null }): Tensor;
-} = makeFunction("aten::poisson") as never;
-
-/** `binomial(Tensor count, Tensor prob, Generator? generator=None) -> Tensor` */
-export const binomial: {
-  (count: Tensor, prob: Tensor, generator?: Generator | null): Tensor;
-  (count: Tensor, prob: Tensor, options?: { generator?: Generator | null }): Tensor;
-} = makeFunction("aten::binomial") as never;
-
-/** `native_norm(Tensor self, Scalar p=2) -> Tensor`<br>
-   * `native_norm.ScalarOpt_dim_dtype(Tensor self, Scalar? p, int[1] dim, bool keepdim, ScalarType? dtype) -> Tensor` */
-export const nativeNorm: {
-  (input: Tensor, p?: Scalar): Tensor;
-  (input: Tensor, options?: { p?: Scalar }): Tensor;
-  (input: Tensor, p: Scalar | null, dim: number | readonly number[], keepdim: boolean, dtype: DType | null): Tensor;
-  (input: Tensor, options: { p: Scalar | null; dim: number | readonly number[]; keepdim: boolean; dtype: DType | null }): Tensor;
-} = makeFunction("aten::native_norm") as never;
-
-/** `norm.ScalarOpt_dtype(Tensor self, Scalar? p, *, ScalarType dtype) -> Tensor`<br>
-   * `norm.Scalar(Tensor self, Scalar p=2) -> Tensor`<br>
-   * `norm.ScalarOpt_dim_dtype(Tensor self, Scalar? p, int[1] dim, bool keepdim, *, ScalarType dtype) -> Tensor`<br>
-   * `norm.ScalarOpt_dim(Tensor self, Scalar? p, int[1] dim, bool keepdim=False) -> Tensor` */
-export const norm: {
-  (input: Tensor, p: Scalar | null, options: { dtype: DType }): Tensor;
-  (input: Tensor, options: { p: Scalar | null; dtype: DType }): Tensor;
-  (input: Tensor, p?: Scalar): Tensor;
-  (input: Tensor, options?: { p?: Scalar }): Tensor;
-  (input: Tensor, p: Scalar | null, dim: number | readonly number[], keepdim: boolean, options: { dtype: DType }): Tensor;
-  (input: Tensor, options: { p: Scalar | null; dim: number | readonly number[]; keepdim: boolean; dtype: DType }): Tensor;
-  (input: Tensor, p: Scalar | null, dim: number | readonly number[], keepdim?: boolean): Tensor;
-  (input: Tensor, p: Scalar | null, dim: number | readonly number[], options?: { keepdim?: boolean }): Tensor;
-  (input: Tensor, options: { p: Scalar | null; dim: number | readonly number[]; keepdim?: boolean }): Tensor;
-} = makeFunction("aten::norm") as never;
-
-/** `frexp.Tensor(Tensor self) -> (Tensor mantissa, Tensor exponent)` */
-export const frexp: {
-  (input: Tensor): { mantissa: Tensor; exponent: Tensor };
-} = makeFunction("aten::frexp", ["mantissa","exponent"]) as never;
-
-/** `frobenius_norm.dim(Tensor self, int[1] dim, bool keepdim=False) -> Tensor` */
-export const frobeniusNorm: {
-  (input: Tensor, dim: number | readonly number[], keepdim?: boolean): Tensor;
-  (input: Tensor, dim: number | readonly number[], options?: { keepdim?: boolean }): Tensor;
-  (input: Tensor, options: { dim: number | readonly number[]; keepdim?: boolean }): Tensor;
-  (input: Tensor, ...dim: number[]): Tensor;
-} = makeFunction("aten::frobenius_norm") as never;
-
-/** `nuclear_norm(Tensor self, bool keepdim=False) -> Tensor`<br>
-   * `nuclear_norm.dim(Tensor self, int[2] dim, bool keepdim=False) -> Tensor` */
-export const nuclearNorm: {
-  (input: Tensor, keepdim?: boolean): Tensor;
-  (input: Tensor, options?: { keepdim?: boolean }): Tensor;
-  (input: Tensor, dim: number | readonly number[], keepdim?: boolean): Tensor;
-  (input: Tensor, dim: number | readonly number[], options?: { keepdim?: boolean }): Tensor;
-  (input: Tensor, options: { dim: number | readonly number[]; keepdim?: boolean }): Tensor;
-  (input: Tensor, ...dim: number[]): Tensor;
-} = makeFunction("aten::nuclear_norm") as never;
-
-/** `clone(Tensor self, *, MemoryFormat? memory_format=None) -> Tensor` */
-export const clone: {
-  (input: Tensor, options?: { memoryFormat?: MemoryFormat | null }): Tensor;
-} = makeFunction("aten::clone") as never;
-
-/** `positive(Tensor(a) self) -> Tensor(a)` */
-export const positive: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::positive") as never;
-
-/** `resize_as_(Tensor(a!) self, Tensor the_template, *, MemoryFormat? memory_format=None) -> Tensor(a!)` */
-export const resizeAs_: {
-  (input: Tensor, theTemplate: Tensor, options?: { memoryFormat?: MemoryFormat | null }): Tensor;
-} = makeFunction("aten::resize_as_") as never;
-
-/** `resize_as_sparse_(Tensor(a!) self, Tensor the_template) -> Tensor(a!)` */
-export const resizeAsSparse_: {
-  (input: Tensor, theTemplate: Tensor): Tensor;
-} = makeFunction("aten::resize_as_sparse_") as never;
-
-/** `zero_(Tensor(a!) self) -> Tensor(a!)` */
-export const zero_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::zero_") as never;
-
-/** `sub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor`<br>
-   * `sub.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor` */
-export const sub: {
-  (input: Tensor, other: Tensor, options?: { alpha?: Scalar }): Tensor;
-  (input: Tensor, other: Scalar, alpha?: Scalar): Tensor;
-  (input: Tensor, other: Scalar, options?: { alpha?: Scalar }): Tensor;
-  (input: Tensor, options: { other: Scalar; alpha?: Scalar }): Tensor;
-} = makeFunction("aten::sub") as never;
-
-/** `subtract.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor`<br>
-   * `subtract.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor` */
-export const subtract: {
-  (input: Tensor, other: Tensor, options?: { alpha?: Scalar }): Tensor;
-  (input: Tensor, other: Scalar, alpha?: Scalar): Tensor;
-  (input: Tensor, other: Scalar, options?: { alpha?: Scalar }): Tensor;
-  (input: Tensor, options: { other: Scalar; alpha?: Scalar }): Tensor;
-} = makeFunction("aten::subtract") as never;
-
-/** `rsub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor`<br>
-   * `rsub.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor` */
-export const rsub: {
-  (input: Tensor, other: Tensor, options?: { alpha?: Scalar }): Tensor;
-  (input: Tensor, other: Scalar, alpha?: Scalar): Tensor;
-  (input: Tensor, other: Scalar, options?: { alpha?: Scalar }): Tensor;
-  (input: Tensor, options: { other: Scalar; alpha?: Scalar }): Tensor;
-} = makeFunction("aten::rsub") as never;
-
-/** `heaviside(Tensor self, Tensor values) -> Tensor` */
-export const heaviside: {
-  (input: Tensor, values: Tensor): Tensor;
-} = makeFunction("aten::heaviside") as never;
-
-/** `addmm(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor`<br>
-   * `addmm.dtype(Tensor self, Tensor mat1, Tensor mat2, ScalarType out_dtype, *, Scalar beta=1, Scalar alpha=1) -> Tensor` */
-export const addmm: {
-  (input: Tensor, mat1: Tensor, mat2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-  (input: Tensor, mat1: Tensor, mat2: Tensor, outDtype: DType, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-  (input: Tensor, mat1: Tensor, mat2: Tensor, options: { outDtype: DType; beta?: Scalar; alpha?: Scalar }): Tensor;
-} = makeFunction("aten::addmm") as never;
-
-/** `hspmm(Tensor mat1, Tensor mat2) -> Tensor` */
-export const hspmm: {
-  (mat1: Tensor, mat2: Tensor): Tensor;
-} = makeFunction("aten::hspmm") as never;
-
-/** `copy_sparse_to_sparse_(Tensor(a!) self, Tensor src, bool non_blocking=False) -> Tensor(a!)` */
-export const copySparseToSparse_: {
-  (input: Tensor, src: Tensor, nonBlocking?: boolean): Tensor;
-  (input: Tensor, src: Tensor, options?: { nonBlocking?: boolean }): Tensor;
-} = makeFunction("aten::copy_sparse_to_sparse_") as never;
-
-/** `unbind.int(Tensor(a -> *) self, int dim=0) -> Tensor(a)[]` */
-export const unbind: {
-  (input: Tensor, dim?: number | bigint): Tensor[];
-  (input: Tensor, options?: { dim?: number | bigint }): Tensor[];
-} = makeFunction("aten::unbind") as never;
-
-/** `quantize_per_tensor_dynamic(Tensor self, ScalarType dtype, bool reduce_range) -> Tensor` */
-export const quantizePerTensorDynamic: {
-  (input: Tensor, dtype: DType, reduceRange: boolean): Tensor;
-  (input: Tensor, options: { dtype: DType; reduceRange: boolean }): Tensor;
-} = makeFunction("aten::quantize_per_tensor_dynamic") as never;
-
-/** `quantize_per_tensor(Tensor self, float scale, int zero_point, ScalarType dtype) -> Tensor`<br>
-   * `quantize_per_tensor.tensor_qparams(Tensor self, Tensor scale, Tensor zero_point, ScalarType dtype) -> Tensor`<br>
-   * `quantize_per_tensor.tensors(Tensor[] tensors, Tensor scales, Tensor zero_points, ScalarType dtype) -> Tensor[]` */
-export const quantizePerTensor: {
-  (input: Tensor, scale: number, zeroPoint: number | bigint, dtype: DType): Tensor;
-  (input: Tensor, options: { scale: number; zeroPoint: number | bigint; dtype: DType }): Tensor;
-  (input: Tensor, scale: Tensor, zeroPoint: Tensor, dtype: DType): Tensor;
-  (input: Tensor, scale: Tensor, zeroPoint: Tensor, options: { dtype: DType }): Tensor;
-  (tensors: readonly Tensor[], scales: Tensor, zeroPoints: Tensor, dtype: DType): Tensor[];
-  (scales: Tensor, zeroPoints: Tensor, options: { tensors: readonly Tensor[]; dtype: DType }): Tensor[];
-} = makeFunction("aten::quantize_per_tensor") as never;
-
-/** `quantize_per_channel(Tensor self, Tensor scales, Tensor zero_points, int axis, ScalarType dtype) -> Tensor` */
-export const quantizePerChannel: {
-  (input: Tensor, scales: Tensor, zeroPoints: Tensor, axis: number | bigint, dtype: DType): Tensor;
-  (input: Tensor, scales: Tensor, zeroPoints: Tensor, options: { axis: number | bigint; dtype: DType }): Tensor;
-} = makeFunction("aten::quantize_per_channel") as never;
-
-/** `dequantize.self(Tensor self) -> Tensor`<br>
-   * `dequantize.tensors(Tensor[] tensors) -> Tensor[]` */
-export const dequantize: {
-  (input: Tensor): Tensor;
-  (tensors: readonly Tensor[]): Tensor[];
-} = makeFunction("aten::dequantize") as never;
-
-/** `int_repr(Tensor self) -> Tensor` */
-export const intRepr: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::int_repr") as never;
-
-/** `fake_quantize_per_tensor_affine(Tensor self, float scale, int zero_point, int quant_min, int quant_max) -> Tensor`<br>
-   * `fake_quantize_per_tensor_affine.tensor_qparams(Tensor self, Tensor scale, Tensor zero_point, int quant_min, int quant_max) -> Tensor` */
-export const fakeQuantizePerTensorAffine: {
-  (input: Tensor, scale: number, zeroPoint: number | bigint, quantMin: number | bigint, quantMax: number | bigint): Tensor;
-  (input: Tensor, options: { scale: number; zeroPoint: number | bigint; quantMin: number | bigint; quantMax: number | bigint }): Tensor;
-  (input: Tensor, scale: Tensor, zeroPoint: Tensor, quantMin: number | bigint, quantMax: number | bigint): Tensor;
-  (input: Tensor, scale: Tensor, zeroPoint: Tensor, options: { quantMin: number | bigint; quantMax: number | bigint }): Tensor;
-} = makeFunction("aten::fake_quantize_per_tensor_affine") as never;
-
-/** `fake_quantize_per_tensor_affine_cachemask(Tensor self, float scale, int zero_point, int quant_min, int quant_max) -> (Tensor output, Tensor mask)` */
-export const fakeQuantizePerTensorAffineCachemask: {
-  (input: Tensor, scale: number, zeroPoint: number | bigint, quantMin: number | bigint, quantMax: number | bigint): { output: Tensor; mask: Tensor };
-  (input: Tensor, options: { scale: number; zeroPoint: number | bigint; quantMin: number | bigint; quantMax: number | bigint }): { output: Tensor; mask: Tensor };
-} = makeFunction("aten::fake_quantize_per_tensor_affine_cachemask", ["output","mask"]) as never;
-
-/** `fake_quantize_per_channel_affine(Tensor self, Tensor scale, Tensor zero_point, int axis, int quant_min, int quant_max) -> Tensor` */
-export const fakeQuantizePerChannelAffine: {
-  (input: Tensor, scale: Tensor, zeroPoint: Tensor, axis: number | bigint, quantMin: number | bigint, quantMax: number | bigint): Tensor;
-  (input: Tensor, scale: Tensor, zeroPoint: Tensor, options: { axis: number | bigint; quantMin: number | bigint; quantMax: number | bigint }): Tensor;
-} = makeFunction("aten::fake_quantize_per_channel_affine") as never;
-
-/** `fake_quantize_per_channel_affine_cachemask(Tensor self, Tensor scale, Tensor zero_point, int axis, int quant_min, int quant_max) -> (Tensor output, Tensor mask)` */
-export const fakeQuantizePerChannelAffineCachemask: {
-  (input: Tensor, scale: Tensor, zeroPoint: Tensor, axis: number | bigint, quantMin: number | bigint, quantMax: number | bigint): { output: Tensor; mask: Tensor };
-  (input: Tensor, scale: Tensor, zeroPoint: Tensor, options: { axis: number | bigint; quantMin: number | bigint; quantMax: number | bigint }): { output: Tensor; mask: Tensor };
-} = makeFunction("aten::fake_quantize_per_channel_affine_cachemask", ["output","mask"]) as never;
-
-/** `fused_moving_avg_obs_fake_quant(Tensor self, Tensor observer_on, Tensor fake_quant_on, Tensor(a!) running_min, Tensor(b!) running_max, Tensor(c!) scale, Tensor(d!) zero_point, float averaging_const, int quant_min, int quant_max, int ch_axis, bool per_row_fake_quant=False, bool symmetric_quant=False) -> Tensor` */
-export const fusedMovingAvgObsFakeQuant: {
-  (input: Tensor, observerOn: Tensor, fakeQuantOn: Tensor, runningMin: Tensor, runningMax: Tensor, scale: Tensor, zeroPoint: Tensor, averagingConst: number, quantMin: number | bigint, quantMax: number | bigint, chAxis: number | bigint, perRowFakeQuant?: boolean, symmetricQuant?: boolean): Tensor;
-  (input: Tensor, observerOn: Tensor, fakeQuantOn: Tensor, runningMin: Tensor, runningMax: Tensor, scale: Tensor, zeroPoint: Tensor, averagingConst: number, quantMin: number | bigint, quantMax: number | bigint, chAxis: number | bigint, options?: { perRowFakeQuant?: boolean; symmetricQuant?: boolean }): Tensor;
-  (input: Tensor, observerOn: Tensor, fakeQuantOn: Tensor, runningMin: Tensor, runningMax: Tensor, scale: Tensor, zeroPoint: Tensor, options: { averagingConst: number; quantMin: number | bigint; quantMax: number | bigint; chAxis: number | bigint; perRowFakeQuant?: boolean; symmetricQuant?: boolean }): Tensor;
-} = makeFunction("aten::fused_moving_avg_obs_fake_quant") as never;
-
-/** `choose_qparams_optimized(Tensor input, int numel, int n_bins, float ratio, int bit_width) -> (Tensor, Tensor)` */
-export const chooseQparamsOptimized: {
-  (input: Tensor, numel: number | bigint, nBins: number | bigint, ratio: number, bitWidth: number | bigint): [Tensor, Tensor];
-  (input: Tensor, options: { numel: number | bigint; nBins: number | bigint; ratio: number; bitWidth: number | bigint }): [Tensor, Tensor];
-} = makeFunction("aten::choose_qparams_optimized") as never;
-
-/** `meshgrid(Tensor[] tensors) -> Tensor[]`<br>
-   * `meshgrid.indexing(Tensor[] tensors, *, str indexing) -> Tensor[]` */
-export const meshgrid: {
-  (tensors: readonly Tensor[]): Tensor[];
-  (tensors: readonly Tensor[], options: { indexing: string }): Tensor[];
-} = makeFunction("aten::meshgrid") as never;
-
-/** `cartesian_prod(Tensor[] tensors) -> Tensor` */
-export const cartesianProd: {
-  (tensors: readonly Tensor[]): Tensor;
-} = makeFunction("aten::cartesian_prod") as never;
-
-/** `combinations(Tensor self, int r=2, bool with_replacement=False) -> Tensor` */
-export const combinations: {
-  (input: Tensor, r?: number | bigint, withReplacement?: boolean): Tensor;
-  (input: Tensor, options?: { r?: number | bigint; withReplacement?: boolean }): Tensor;
-} = makeFunction("aten::combinations") as never;
-
-/** `result_type.Tensor(Tensor tensor, Tensor other) -> ScalarType`<br>
-   * `result_type.Scalar(Tensor tensor, Scalar other) -> ScalarType`<br>
-   * `result_type.Scalar_Tensor(Scalar scalar, Tensor tensor) -> ScalarType`<br>
-   * `result_type.Scalar_Scalar(Scalar scalar1, Scalar scalar2) -> ScalarType` */
-export const resultType: {
-  (tensor: Tensor, other: Tensor): number;
-  (tensor: Tensor, other: Scalar): number;
-  (tensor: Tensor, options: { other: Scalar }): number;
-  (scalar: Scalar, tensor: Tensor): number;
-  (tensor: Tensor, options: { scalar: Scalar }): number;
-  (scalar1: Scalar, scalar2: Scalar): number;
-} = makeFunction("aten::result_type") as never;
-
-/** `can_cast(ScalarType from_, ScalarType to) -> bool` */
-export const canCast: {
-  (from_: DType, to: DType): boolean;
-} = makeFunction("aten::can_cast") as never;
-
-/** `promote_types(ScalarType type1, ScalarType type2) -> ScalarType` */
-export const promoteTypes: {
-  (type1: DType, type2: DType): number;
-} = makeFunction("aten::promote_types") as never;
-
-/** `lstm.input(Tensor input, Tensor[] hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor, Tensor)`<br>
-   * `lstm.data(Tensor data, Tensor batch_sizes, Tensor[] hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional) -> (Tensor, Tensor, Tensor)` */
-export const lstm: {
-  (input: Tensor, hx: readonly Tensor[], params: readonly Tensor[], hasBiases: boolean, numLayers: number | bigint, dropout: number, train: boolean, bidirectional: boolean, batchFirst: boolean): [Tensor, Tensor, Tensor];
-  (input: Tensor, options: { hx: readonly Tensor[]; params: readonly Tensor[]; hasBiases: boolean; numLayers: number | bigint; dropout: number; train: boolean; bidirectional: boolean; batchFirst: boolean }): [Tensor, Tensor, Tensor];
-  (data: Tensor, batchSizes: Tensor, hx: readonly Tensor[], params: readonly Tensor[], hasBiases: boolean, numLayers: number | bigint, dropout: number, train: boolean, bidirectional: boolean): [Tensor, Tensor, Tensor];
-  (data: Tensor, batchSizes: Tensor, options: { hx: readonly Tensor[]; params: readonly Tensor[]; hasBiases: boolean; numLayers: number | bigint; dropout: number; train: boolean; bidirectional: boolean }): [Tensor, Tensor, Tensor];
-} = makeFunction("aten::lstm") as never;
-
-/** `gru.input(Tensor input, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor)`<br>
-   * `gru.data(Tensor data, Tensor batch_sizes, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional) -> (Tensor, Tensor)` */
-export const gru: {
-  (input: Tensor, hx: Tensor, params: readonly Tensor[], hasBiases: boolean, numLayers: number | bigint, dropout: number, train: boolean, bidirectional: boolean, batchFirst: boolean): [Tensor, Tensor];
-  (input: Tensor, hx: Tensor, options: { params: readonly Tensor[]; hasBiases: boolean; numLayers: number | bigint; dropout: number; train: boolean; bidirectional: boolean; batchFirst: boolean }): [Tensor, Tensor];
-  (data: Tensor, batchSizes: Tensor, hx: Tensor, params: readonly Tensor[], hasBiases: boolean, numLayers: number | bigint, dropout: number, train: boolean, bidirectional: boolean): [Tensor, Tensor];
-  (data: Tensor, batchSizes: Tensor, hx: Tensor, options: { params: readonly Tensor[]; hasBiases: boolean; numLayers: number | bigint; dropout: number; train: boolean; bidirectional: boolean }): [Tensor, Tensor];
-} = makeFunction("aten::gru") as never;
-
-/** `rnn_tanh.input(Tensor input, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor)`<br>
-   * `rnn_tanh.data(Tensor data, Tensor batch_sizes, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional) -> (Tensor, Tensor)` */
-export const rnnTanh: {
-  (input: Tensor, hx: Tensor, params: readonly Tensor[], hasBiases: boolean, numLayers: number | bigint, dropout: number, train: boolean, bidirectional: boolean, batchFirst: boolean): [Tensor, Tensor];
-  (input: Tensor, hx: Tensor, options: { params: readonly Tensor[]; hasBiases: boolean; numLayers: number | bigint; dropout: number; train: boolean; bidirectional: boolean; batchFirst: boolean }): [Tensor, Tensor];
-  (data: Tensor, batchSizes: Tensor, hx: Tensor, params: readonly Tensor[], hasBiases: boolean, numLayers: number | bigint, dropout: number, train: boolean, bidirectional: boolean): [Tensor, Tensor];
-  (data: Tensor, batchSizes: Tensor, hx: Tensor, options: { params: readonly Tensor[]; hasBiases: boolean; numLayers: number | bigint; dropout: number; train: boolean; bidirectional: boolean }): [Tensor, Tensor];
-} = makeFunction("aten::rnn_tanh") as never;
-
-/** `rnn_relu.input(Tensor input, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor)`<br>
-   * `rnn_relu.data(Tensor data, Tensor batch_sizes, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional) -> (Tensor, Tensor)` */
-export const rnnRelu: {
-  (input: Tensor, hx: Tensor, params: readonly Tensor[], hasBiases: boolean, numLayers: number | bigint, dropout: number, train: boolean, bidirectional: boolean, batchFirst: boolean): [Tensor, Tensor];
-  (input: Tensor, hx: Tensor, options: { params: readonly Tensor[]; hasBiases: boolean; numLayers: number | bigint; dropout: number; train: boolean; bidirectional: boolean; batchFirst: boolean }): [Tensor, Tensor];
-  (data: Tensor, batchSizes: Tensor, hx: Tensor, params: readonly Tensor[], hasBiases: boolean, numLayers: number | bigint, dropout: number, train: boolean, bidirectional: boolean): [Tensor, Tensor];
-  (data: Tensor, batchSizes: Tensor, hx: Tensor, options: { params: readonly Tensor[]; hasBiases: boolean; numLayers: number | bigint; dropout: number; train: boolean; bidirectional: boolean }): [Tensor, Tensor];
-} = makeFunction("aten::rnn_relu") as never;
-
-/** `lstm_cell(Tensor input, Tensor[] hx, Tensor w_ih, Tensor w_hh, Tensor? b_ih=None, Tensor? b_hh=None) -> (Tensor, Tensor)` */
-export const lstmCell: {
-  (input: Tensor, hx: readonly Tensor[], wIh: Tensor, wHh: Tensor, bIh?: Tensor | null, bHh?: Tensor | null): [Tensor, Tensor];
-  (input: Tensor, hx: readonly Tensor[], wIh: Tensor, wHh: Tensor, options?: { bIh?: Tensor | null; bHh?: Tensor | null }): [Tensor, Tensor];
-  (input: Tensor, wIh: Tensor, wHh: Tensor, options: { hx: readonly Tensor[]; bIh?: Tensor | null; bHh?: Tensor | null }): [Tensor, Tensor];
-} = makeFunction("aten::lstm_cell") as never;
-
-/** `gru_cell(Tensor input, Tensor hx, Tensor w_ih, Tensor w_hh, Tensor? b_ih=None, Tensor? b_hh=None) -> Tensor` */
-export const gruCell: {
-  (input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, bIh?: Tensor | null, bHh?: Tensor | null): Tensor;
-  (input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, options?: { bIh?: Tensor | null; bHh?: Tensor | null }): Tensor;
-} = makeFunction("aten::gru_cell") as never;
-
-/** `rnn_tanh_cell(Tensor input, Tensor hx, Tensor w_ih, Tensor w_hh, Tensor? b_ih=None, Tensor? b_hh=None) -> Tensor` */
-export const rnnTanhCell: {
-  (input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, bIh?: Tensor | null, bHh?: Tensor | null): Tensor;
-  (input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, options?: { bIh?: Tensor | null; bHh?: Tensor | null }): Tensor;
-} = makeFunction("aten::rnn_tanh_cell") as never;
-
-/** `rnn_relu_cell(Tensor input, Tensor hx, Tensor w_ih, Tensor w_hh, Tensor? b_ih=None, Tensor? b_hh=None) -> Tensor` */
-export const rnnReluCell: {
-  (input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, bIh?: Tensor | null, bHh?: Tensor | null): Tensor;
-  (input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, options?: { bIh?: Tensor | null; bHh?: Tensor | null }): Tensor;
-} = makeFunction("aten::rnn_relu_cell") as never;
-
-/** `quantized_lstm_cell(Tensor input, Tensor[] hx, Tensor w_ih, Tensor w_hh, Tensor b_ih, Tensor b_hh, Tensor packed_ih, Tensor packed_hh, Tensor col_offsets_ih, Tensor col_offsets_hh, Scalar scale_ih, Scalar scale_hh, Scalar zero_point_ih, Scalar zero_point_hh) -> (Tensor, Tensor)` */
-export const quantizedLstmCell: {
-  (input: Tensor, hx: readonly Tensor[], wIh: Tensor, wHh: Tensor, bIh: Tensor, bHh: Tensor, packedIh: Tensor, packedHh: Tensor, colOffsetsIh: Tensor, colOffsetsHh: Tensor, scaleIh: Scalar, scaleHh: Scalar, zeroPointIh: Scalar, zeroPointHh: Scalar): [Tensor, Tensor];
-  (input: Tensor, wIh: Tensor, wHh: Tensor, bIh: Tensor, bHh: Tensor, packedIh: Tensor, packedHh: Tensor, colOffsetsIh: Tensor, colOffsetsHh: Tensor, options: { hx: readonly Tensor[]; scaleIh: Scalar; scaleHh: Scalar; zeroPointIh: Scalar; zeroPointHh: Scalar }): [Tensor, Tensor];
-} = makeFunction("aten::quantized_lstm_cell") as never;
-
-/** `quantized_gru_cell(Tensor input, Tensor hx, Tensor w_ih, Tensor w_hh, Tensor b_ih, Tensor b_hh, Tensor packed_ih, Tensor packed_hh, Tensor col_offsets_ih, Tensor col_offsets_hh, Scalar scale_ih, Scalar scale_hh, Scalar zero_point_ih, Scalar zero_point_hh) -> Tensor` */
-export const quantizedGruCell: {
-  (input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, bIh: Tensor, bHh: Tensor, packedIh: Tensor, packedHh: Tensor, colOffsetsIh: Tensor, colOffsetsHh: Tensor, scaleIh: Scalar, scaleHh: Scalar, zeroPointIh: Scalar, zeroPointHh: Scalar): Tensor;
-  (input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, bIh: Tensor, bHh: Tensor, packedIh: Tensor, packedHh: Tensor, colOffsetsIh: Tensor, colOffsetsHh: Tensor, options: { scaleIh: Scalar; scaleHh: Scalar; zeroPointIh: Scalar; zeroPointHh: Scalar }): Tensor;
-} = makeFunction("aten::quantized_gru_cell") as never;
-
-/** `quantized_rnn_relu_cell(Tensor input, Tensor hx, Tensor w_ih, Tensor w_hh, Tensor b_ih, Tensor b_hh, Tensor packed_ih, Tensor packed_hh, Tensor col_offsets_ih, Tensor col_offsets_hh, Scalar scale_ih, Scalar scale_hh, Scalar zero_point_ih, Scalar zero_point_hh) -> Tensor` */
-export const quantizedRnnReluCell: {
-  (input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, bIh: Tensor, bHh: Tensor, packedIh: Tensor, packedHh: Tensor, colOffsetsIh: Tensor, colOffsetsHh: Tensor, scaleIh: Scalar, scaleHh: Scalar, zeroPointIh: Scalar, zeroPointHh: Scalar): Tensor;
-  (input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, bIh: Tensor, bHh: Tensor, packedIh: Tensor, packedHh: Tensor, colOffsetsIh: Tensor, colOffsetsHh: Tensor, options: { scaleIh: Scalar; scaleHh: Scalar; zeroPointIh: Scalar; zeroPointHh: Scalar }): Tensor;
-} = makeFunction("aten::quantized_rnn_relu_cell") as never;
-
-/** `quantized_rnn_tanh_cell(Tensor input, Tensor hx, Tensor w_ih, Tensor w_hh, Tensor b_ih, Tensor b_hh, Tensor packed_ih, Tensor packed_hh, Tensor col_offsets_ih, Tensor col_offsets_hh, Scalar scale_ih, Scalar scale_hh, Scalar zero_point_ih, Scalar zero_point_hh) -> Tensor` */
-export const quantizedRnnTanhCell: {
-  (input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, bIh: Tensor, bHh: Tensor, packedIh: Tensor, packedHh: Tensor, colOffsetsIh: Tensor, colOffsetsHh: Tensor, scaleIh: Scalar, scaleHh: Scalar, zeroPointIh: Scalar, zeroPointHh: Scalar): Tensor;
-  (input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, bIh: Tensor, bHh: Tensor, packedIh: Tensor, packedHh: Tensor, colOffsetsIh: Tensor, colOffsetsHh: Tensor, options: { scaleIh: Scalar; scaleHh: Scalar; zeroPointIh: Scalar; zeroPointHh: Scalar }): Tensor;
-} = makeFunction("aten::quantized_rnn_tanh_cell") as never;
-
-/** `masked_fill.Scalar(Tensor self, Tensor mask, Scalar value) -> Tensor`<br>
-   * `masked_fill.Tensor(Tensor self, Tensor mask, Tensor value) -> Tensor` */
-export const maskedFill: {
-  (input: Tensor, mask: Tensor, value: Scalar): Tensor;
-  (input: Tensor, mask: Tensor, options: { value: Scalar }): Tensor;
-  (input: Tensor, mask: Tensor, value: Tensor): Tensor;
-} = makeFunction("aten::masked_fill") as never;
-
-/** `masked_scatter(Tensor self, Tensor mask, Tensor source) -> Tensor` */
-export const maskedScatter: {
-  (input: Tensor, mask: Tensor, source: Tensor): Tensor;
-} = makeFunction("aten::masked_scatter") as never;
-
-/** `put(Tensor self, Tensor index, Tensor source, bool accumulate=False) -> Tensor` */
-export const put: {
-  (input: Tensor, index: Tensor, source: Tensor, accumulate?: boolean): Tensor;
-  (input: Tensor, index: Tensor, source: Tensor, options?: { accumulate?: boolean }): Tensor;
-} = makeFunction("aten::put") as never;
-
-/** `index_add(Tensor self, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor` */
-export const indexAdd: {
-  (input: Tensor, dim: number | bigint, index: Tensor, source: Tensor, options?: { alpha?: Scalar }): Tensor;
-  (input: Tensor, index: Tensor, source: Tensor, options: { dim: number | bigint; alpha?: Scalar }): Tensor;
-} = makeFunction("aten::index_add") as never;
-
-/** `index_reduce(Tensor self, int dim, Tensor index, Tensor source, str reduce, *, bool include_self=True) -> Tensor` */
-export const indexReduce: {
-  (input: Tensor, dim: number | bigint, index: Tensor, source: Tensor, reduce: string, options?: { includeSelf?: boolean }): Tensor;
-  (input: Tensor, index: Tensor, source: Tensor, options: { dim: number | bigint; reduce: string; includeSelf?: boolean }): Tensor;
-} = makeFunction("aten::index_reduce") as never;
-
-/** `index_fill.int_Scalar(Tensor self, int dim, Tensor index, Scalar value) -> Tensor`<br>
-   * `index_fill.int_Tensor(Tensor self, int dim, Tensor index, Tensor value) -> Tensor` */
-export const indexFill: {
-  (input: Tensor, dim: number | bigint, index: Tensor, value: Scalar): Tensor;
-  (input: Tensor, index: Tensor, options: { dim: number | bigint; value: Scalar }): Tensor;
-  (input: Tensor, dim: number | bigint, index: Tensor, value: Tensor): Tensor;
-  (input: Tensor, index: Tensor, value: Tensor, options: { dim: number | bigint }): Tensor;
-} = makeFunction("aten::index_fill") as never;
-
-/** `scatter.src(Tensor self, int dim, Tensor index, Tensor src) -> Tensor`<br>
-   * `scatter.value(Tensor self, int dim, Tensor index, Scalar value) -> Tensor`<br>
-   * `scatter.reduce(Tensor self, int dim, Tensor index, Tensor src, *, str reduce) -> Tensor`<br>
-   * `scatter.value_reduce(Tensor self, int dim, Tensor index, Scalar value, *, str reduce) -> Tensor` */
-export const scatter: {
-  (input: Tensor, dim: number | bigint, index: Tensor, src: Tensor): Tensor;
-  (input: Tensor, index: Tensor, src: Tensor, options: { dim: number | bigint }): Tensor;
-  (input: Tensor, dim: number | bigint, index: Tensor, value: Scalar): Tensor;
-  (input: Tensor, index: Tensor, options: { dim: number | bigint; value: Scalar }): Tensor;
-  (input: Tensor, dim: number | bigint, index: Tensor, src: Tensor, options: { reduce: string }): Tensor;
-  (input: Tensor, index: Tensor, src: Tensor, options: { dim: number | bigint; reduce: string }): Tensor;
-  (input: Tensor, dim: number | bigint, index: Tensor, value: Scalar, options: { reduce: string }): Tensor;
-  (input: Tensor, index: Tensor, options: { dim: number | bigint; value: Scalar; reduce: string }): Tensor;
-} = makeFunction("aten::scatter") as never;
-
-/** `scatter_add(Tensor self, int dim, Tensor index, Tensor src) -> Tensor` */
-export const scatterAdd: {
-  (input: Tensor, dim: number | bigint, index: Tensor, src: Tensor): Tensor;
-  (input: Tensor, index: Tensor, src: Tensor, options: { dim: number | bigint }): Tensor;
-} = makeFunction("aten::scatter_add") as never;
-
-/** `scatter_reduce.two(Tensor self, int dim, Tensor index, Tensor src, str reduce, *, bool include_self=True) -> Tensor` */
-export const scatterReduce: {
-  (input: Tensor, dim: number | bigint, index: Tensor, src: Tensor, reduce: string, options?: { includeSelf?: boolean }): Tensor;
-  (input: Tensor, index: Tensor, src: Tensor, options: { dim: number | bigint; reduce: string; includeSelf?: boolean }): Tensor;
-} = makeFunction("aten::scatter_reduce") as never;
-
-/** `bitwise_and.Scalar(Tensor self, Scalar other) -> Tensor`<br>
-   * `bitwise_and.Scalar_Tensor(Scalar self, Tensor other) -> Tensor`<br>
-   * `bitwise_and.Tensor(Tensor self, Tensor other) -> Tensor` */
-export const bitwiseAnd: {
-  (input: Tensor, other: Scalar): Tensor;
-  (input: Tensor, options: { other: Scalar }): Tensor;
-  (input: Scalar, other: Tensor): Tensor;
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::bitwise_and") as never;
-
-/** `bitwise_or.Scalar(Tensor self, Scalar other) -> Tensor`<br>
-   * `bitwise_or.Scalar_Tensor(Scalar self, Tensor other) -> Tensor`<br>
-   * `bitwise_or.Tensor(Tensor self, Tensor other) -> Tensor` */
-export const bitwiseOr: {
-  (input: Tensor, other: Scalar): Tensor;
-  (input: Tensor, options: { other: Scalar }): Tensor;
-  (input: Scalar, other: Tensor): Tensor;
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::bitwise_or") as never;
-
-/** `bitwise_xor.Scalar(Tensor self, Scalar other) -> Tensor`<br>
-   * `bitwise_xor.Scalar_Tensor(Scalar self, Tensor other) -> Tensor`<br>
-   * `bitwise_xor.Tensor(Tensor self, Tensor other) -> Tensor` */
-export const bitwiseXor: {
-  (input: Tensor, other: Scalar): Tensor;
-  (input: Tensor, options: { other: Scalar }): Tensor;
-  (input: Scalar, other: Tensor): Tensor;
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::bitwise_xor") as never;
-
-/** `bitwise_left_shift.Tensor(Tensor self, Tensor other) -> Tensor`<br>
-   * `bitwise_left_shift.Tensor_Scalar(Tensor self, Scalar other) -> Tensor`<br>
-   * `bitwise_left_shift.Scalar_Tensor(Scalar self, Tensor other) -> Tensor` */
-export const bitwiseLeftShift: {
-  (input: Tensor, other: Tensor): Tensor;
-  (input: Tensor, other: Scalar): Tensor;
-  (input: Tensor, options: { other: Scalar }): Tensor;
-  (input: Scalar, other: Tensor): Tensor;
-} = makeFunction("aten::bitwise_left_shift") as never;
-
-/** `bitwise_right_shift.Tensor(Tensor self, Tensor other) -> Tensor`<br>
-   * `bitwise_right_shift.Tensor_Scalar(Tensor self, Scalar other) -> Tensor`<br>
-   * `bitwise_right_shift.Scalar_Tensor(Scalar self, Tensor other) -> Tensor` */
-export const bitwiseRightShift: {
-  (input: Tensor, other: Tensor): Tensor;
-  (input: Tensor, other: Scalar): Tensor;
-  (input: Tensor, options: { other: Scalar }): Tensor;
-  (input: Scalar, other: Tensor): Tensor;
-} = makeFunction("aten::bitwise_right_shift") as never;
-
-/** `addbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor` */
-export const addbmm: {
-  (input: Tensor, batch1: Tensor, batch2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
-} = makeFunction("aten::addbmm") as never;
-
-/** `diag(Tensor self, int diagonal=0) -> Tensor` */
-export const diag: {
-  (input: Tensor, diagonal?: number | bigint): Tensor;
-  (input: Tensor, options?: { diagonal?: number | bigint }): Tensor;
-} = makeFunction("aten::diag") as never;
-
-/** `cross(Tensor self, Tensor other, int? dim=None) -> Tensor` */
-export const cross: {
-  (input: Tensor, other: Tensor, dim?: number | bigint | null): Tensor;
-  (input: Tensor, other: Tensor, options?: { dim?: number | bigint | null }): Tensor;
-} = makeFunction("aten::cross") as never;
-
-/** `triu(Tensor self, SymInt diagonal=0) -> Tensor` */
-export const triu: {
-  (input: Tensor, diagonal?: number | bigint): Tensor;
-  (input: Tensor, options?: { diagonal?: number | bigint }): Tensor;
-} = makeFunction("aten::triu") as never;
-
-/** `tril(Tensor self, SymInt diagonal=0) -> Tensor` */
-export const tril: {
-  (input: Tensor, diagonal?: number | bigint): Tensor;
-  (input: Tensor, options?: { diagonal?: number | bigint }): Tensor;
-} = makeFunction("aten::tril") as never;
-
-/** `tril_indices(int row, int col, int offset=0, *, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
-export const trilIndices: {
-  (row: number | bigint, col: number | bigint, offset?: number | bigint, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (row: number | bigint, col: number | bigint, options?: { offset?: number | bigint; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-} = makeFunction("aten::tril_indices") as never;
-
-/** `triu_indices(int row, int col, int offset=0, *, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
-export const triuIndices: {
-  (row: number | bigint, col: number | bigint, offset?: number | bigint, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  (row: number | bigint, col: number | bigint, options?: { offset?: number | bigint; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-} = makeFunction("aten::triu_indices") as never;
-
-/** `trace(Tensor self) -> Tensor` */
-export const trace: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::trace") as never;
-
-/** `ne.Scalar(Tensor self, Scalar other) -> Tensor`<br>
-   * `ne.Tensor(Tensor self, Tensor other) -> Tensor` */
-export const ne: {
-  (input: Tensor, other: Scalar): Tensor;
-  (input: Tensor, options: { other: Scalar }): Tensor;
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::ne") as never;
-
-/** `not_equal.Scalar(Tensor self, Scalar other) -> Tensor`<br>
-   * `not_equal.Tensor(Tensor self, Tensor other) -> Tensor` */
-export const notEqual: {
-  (input: Tensor, other: Scalar): Tensor;
-  (input: Tensor, options: { other: Scalar }): Tensor;
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::not_equal") as never;
-
-/** `eq.Scalar(Tensor self, Scalar other) -> Tensor`<br>
-   * `eq.Tensor(Tensor self, Tensor other) -> Tensor` */
-export const eq: {
-  (input: Tensor, other: Scalar): Tensor;
-  (input: Tensor, options: { other: Scalar }): Tensor;
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::eq") as never;
-
-/** `ge.Scalar(Tensor self, Scalar other) -> Tensor`<br>
-   * `ge.Tensor(Tensor self, Tensor other) -> Tensor` */
-export const ge: {
-  (input: Tensor, other: Scalar): Tensor;
-  (input: Tensor, options: { other: Scalar }): Tensor;
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::ge") as never;
-
-/** `greater_equal.Scalar(Tensor self, Scalar other) -> Tensor`<br>
-   * `greater_equal.Tensor(Tensor self, Tensor other) -> Tensor` */
-export const greaterEqual: {
-  (input: Tensor, other: Scalar): Tensor;
-  (input: Tensor, options: { other: Scalar }): Tensor;
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::greater_equal") as never;
-
-/** `le.Scalar(Tensor self, Scalar other) -> Tensor`<br>
-   * `le.Tensor(Tensor self, Tensor other) -> Tensor` */
-export const le: {
-  (input: Tensor, other: Scalar): Tensor;
-  (input: Tensor, options: { other: Scalar }): Tensor;
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::le") as never;
-
-/** `less_equal.Scalar(Tensor self, Scalar other) -> Tensor`<br>
-   * `less_equal.Tensor(Tensor self, Tensor other) -> Tensor` */
-export const lessEqual: {
-  (input: Tensor, other: Scalar): Tensor;
-  (input: Tensor, options: { other: Scalar }): Tensor;
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::less_equal") as never;
-
-/** `gt.Scalar(Tensor self, Scalar other) -> Tensor`<br>
-   * `gt.Tensor(Tensor self, Tensor other) -> Tensor` */
-export const gt: {
-  (input: Tensor, other: Scalar): Tensor;
-  (input: Tensor, options: { other: Scalar }): Tensor;
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::gt") as never;
-
-/** `greater.Scalar(Tensor self, Scalar other) -> Tensor`<br>
-   * `greater.Tensor(Tensor self, Tensor other) -> Tensor` */
-export const greater: {
-  (input: Tensor, other: Scalar): Tensor;
-  (input: Tensor, options: { other: Scalar }): Tensor;
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::greater") as never;
-
-/** `lt.Scalar(Tensor self, Scalar other) -> Tensor`<br>
-   * `lt.Tensor(Tensor self, Tensor other) -> Tensor` */
-export const lt: {
-  (input: Tensor, other: Scalar): Tensor;
-  (input: Tensor, options: { other: Scalar }): Tensor;
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::lt") as never;
-
-/** `less.Scalar(Tensor self, Scalar other) -> Tensor`<br>
-   * `less.Tensor(Tensor self, Tensor other) -> Tensor` */
-export const less: {
-  (input: Tensor, other: Scalar): Tensor;
-  (input: Tensor, options: { other: Scalar }): Tensor;
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::less") as never;
-
-/** `take(Tensor self, Tensor index) -> Tensor` */
-export const take: {
-  (input: Tensor, index: Tensor): Tensor;
-} = makeFunction("aten::take") as never;
-
-/** `take_along_dim(Tensor self, Tensor indices, int? dim=None) -> Tensor` */
-export const takeAlongDim: {
-  (input: Tensor, indices: Tensor, dim?: number | bigint | null): Tensor;
-  (input: Tensor, indices: Tensor, options?: { dim?: number | bigint | null }): Tensor;
-} = makeFunction("aten::take_along_dim") as never;
-
-/** `index_select(Tensor self, int dim, Tensor index) -> Tensor` */
-export const indexSelect: {
-  (input: Tensor, dim: number | bigint, index: Tensor): Tensor;
-  (input: Tensor, index: Tensor, options: { dim: number | bigint }): Tensor;
-} = makeFunction("aten::index_select") as never;
-
-/** `masked_select(Tensor self, Tensor mask) -> Tensor` */
-export const maskedSelect: {
-  (input: Tensor, mask: Tensor): Tensor;
-} = makeFunction("aten::masked_select") as never;
-
-/** `nonzero(Tensor self) -> Tensor` */
-export const nonzero: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::nonzero") as never;
-
-/** `nonzero_static(Tensor self, *, SymInt size, int fill_value=-1) -> Tensor` */
-export const nonzeroStatic: {
-  (input: Tensor, options: { size: number | bigint; fillValue?: number | bigint }): Tensor;
-} = makeFunction("aten::nonzero_static") as never;
-
-/** `nonzero_numpy(Tensor self) -> Tensor[]` */
-export const nonzeroNumpy: {
-  (input: Tensor): Tensor[];
-} = makeFunction("aten::nonzero_numpy") as never;
-
-/** `argwhere(Tensor self) -> Tensor` */
-export const argwhere: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::argwhere") as never;
-
-/** `gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor` */
-export const gather: {
-  (input: Tensor, dim: number | bigint, index: Tensor, options?: { sparseGrad?: boolean }): Tensor;
-  (input: Tensor, index: Tensor, options: { dim: number | bigint; sparseGrad?: boolean }): Tensor;
-} = makeFunction("aten::gather") as never;
-
-/** `addcmul(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor` */
-export const addcmul: {
-  (input: Tensor, tensor1: Tensor, tensor2: Tensor, options?: { value?: Scalar }): Tensor;
-} = makeFunction("aten::addcmul") as never;
-
-/** `addcdiv(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor` */
-export const addcdiv: {
-  (input: Tensor, tensor1: Tensor, tensor2: Tensor, options?: { value?: Scalar }): Tensor;
-} = makeFunction("aten::addcdiv") as never;
-
-/** `cross_entropy_loss(Tensor self, Tensor target, Tensor? weight=None, int reduction=Mean, SymInt ignore_index=-100, float label_smoothing=0.0) -> Tensor` */
-export const crossEntropyLoss: {
-  (input: Tensor, target: Tensor, weight?: Tensor | null, reduction?: number | bigint, ignoreIndex?: number | bigint, labelSmoothing?: number): Tensor;
-  (input: Tensor, target: Tensor, options?: { weight?: Tensor | null; reduction?: number | bigint; ignoreIndex?: number | bigint; labelSmoothing?: number }): Tensor;
-} = makeFunction("aten::cross_entropy_loss") as never;
-
-/** `triangular_solve.X(Tensor self, Tensor A, bool upper=True, bool transpose=False, bool unitriangular=False, *, Tensor(a!) X, Tensor(b!) M) -> (Tensor(a!) solution, Tensor(b!) cloned_coefficient)`<br>
-   * `triangular_solve(Tensor self, Tensor A, bool upper=True, bool transpose=False, bool unitriangular=False) -> (Tensor solution, Tensor cloned_coefficient)` */
-export const triangularSolve: {
-  (input: Tensor, A: Tensor, options: { upper?: boolean; transpose?: boolean; unitriangular?: boolean; X: Tensor; M: Tensor }): Tensor;
-  (input: Tensor, A: Tensor, upper?: boolean, transpose?: boolean, unitriangular?: boolean): { solution: Tensor; clonedCoefficient: Tensor };
-  (input: Tensor, A: Tensor, options?: { upper?: boolean; transpose?: boolean; unitriangular?: boolean }): { solution: Tensor; clonedCoefficient: Tensor };
-} = makeFunction("aten::triangular_solve", ["solution","clonedCoefficient"]) as never;
-
-/** `svd.U(Tensor self, bool some=True, bool compute_uv=True, *, Tensor(a!) U, Tensor(b!) S, Tensor(c!) V) -> (Tensor(a!) U, Tensor(b!) S, Tensor(c!) V)`<br>
-   * `svd(Tensor self, bool some=True, bool compute_uv=True) -> (Tensor U, Tensor S, Tensor V)` */
-export const svd: {
-  (input: Tensor, options: { some?: boolean; computeUv?: boolean; U: Tensor; S: Tensor; V: Tensor }): Tensor;
-  (input: Tensor, some?: boolean, computeUv?: boolean): { U: Tensor; S: Tensor; V: Tensor };
-  (input: Tensor, options?: { some?: boolean; computeUv?: boolean }): { U: Tensor; S: Tensor; V: Tensor };
-} = makeFunction("aten::svd", ["U","S","V"]) as never;
-
-/** `swapaxes(Tensor(a) self, int axis0, int axis1) -> Tensor(a)` */
-export const swapaxes: {
-  (input: Tensor, axis0: number | bigint, axis1: number | bigint): Tensor;
-  (input: Tensor, options: { axis0: number | bigint; axis1: number | bigint }): Tensor;
-} = makeFunction("aten::swapaxes") as never;
-
-/** `swapdims(Tensor(a) self, int dim0, int dim1) -> Tensor(a)` */
-export const swapdims: {
-  (input: Tensor, dim0: number | bigint, dim1: number | bigint): Tensor;
-  (input: Tensor, options: { dim0: number | bigint; dim1: number | bigint }): Tensor;
-} = makeFunction("aten::swapdims") as never;
-
-/** `cholesky_solve(Tensor self, Tensor input2, bool upper=False) -> Tensor` */
-export const choleskySolve: {
-  (input: Tensor, input2: Tensor, upper?: boolean): Tensor;
-  (input: Tensor, input2: Tensor, options?: { upper?: boolean }): Tensor;
-} = makeFunction("aten::cholesky_solve") as never;
-
-/** `cholesky_inverse(Tensor self, bool upper=False) -> Tensor` */
-export const choleskyInverse: {
-  (input: Tensor, upper?: boolean): Tensor;
-  (input: Tensor, options?: { upper?: boolean }): Tensor;
-} = makeFunction("aten::cholesky_inverse") as never;
-
-/** `geqrf.a(Tensor self, *, Tensor(a!) a, Tensor(b!) tau) -> (Tensor(a!) a, Tensor(b!) tau)`<br>
-   * `geqrf(Tensor self) -> (Tensor a, Tensor tau)` */
-export const geqrf: {
-  (input: Tensor, options: { a: Tensor; tau: Tensor }): Tensor;
-  (input: Tensor): { a: Tensor; tau: Tensor };
-} = makeFunction("aten::geqrf", ["a","tau"]) as never;
-
-/** `orgqr(Tensor self, Tensor input2) -> Tensor` */
-export const orgqr: {
-  (input: Tensor, input2: Tensor): Tensor;
-} = makeFunction("aten::orgqr") as never;
-
-/** `ormqr(Tensor self, Tensor input2, Tensor input3, bool left=True, bool transpose=False) -> Tensor` */
-export const ormqr: {
-  (input: Tensor, input2: Tensor, input3: Tensor, left?: boolean, transpose?: boolean): Tensor;
-  (input: Tensor, input2: Tensor, input3: Tensor, options?: { left?: boolean; transpose?: boolean }): Tensor;
-} = makeFunction("aten::ormqr") as never;
-
-/** `lu_solve(Tensor self, Tensor LU_data, Tensor LU_pivots) -> Tensor` */
-export const luSolve: {
-  (input: Tensor, LUData: Tensor, LUPivots: Tensor): Tensor;
-} = makeFunction("aten::lu_solve") as never;
-
-/** `lu_unpack(Tensor LU_data, Tensor LU_pivots, bool unpack_data=True, bool unpack_pivots=True) -> (Tensor P, Tensor L, Tensor U)` */
-export const luUnpack: {
-  (LUData: Tensor, LUPivots: Tensor, unpackData?: boolean, unpackPivots?: boolean): { P: Tensor; L: Tensor; U: Tensor };
-  (LUData: Tensor, LUPivots: Tensor, options?: { unpackData?: boolean; unpackPivots?: boolean }): { P: Tensor; L: Tensor; U: Tensor };
-} = makeFunction("aten::lu_unpack", ["P","L","U"]) as never;
-
-/** `multinomial(Tensor self, SymInt num_samples, bool replacement=False, *, Generator? generator=None) -> Tensor` */
-export const multinomial: {
-  (input: Tensor, numSamples: number | bigint, replacement?: boolean, options?: { generator?: Generator | null }): Tensor;
-  (input: Tensor, numSamples: number | bigint, options?: { replacement?: boolean; generator?: Generator | null }): Tensor;
-  (input: Tensor, options: { numSamples: number | bigint; replacement?: boolean; generator?: Generator | null }): Tensor;
-} = makeFunction("aten::multinomial") as never;
-
-/** `lgamma(Tensor self) -> Tensor` */
-export const lgamma: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::lgamma") as never;
-
-/** `digamma(Tensor self) -> Tensor` */
-export const digamma: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::digamma") as never;
-
-/** `polygamma(int n, Tensor self) -> Tensor` */
-export const polygamma: {
-  (n: number | bigint, input: Tensor): Tensor;
-  (input: Tensor, options: { n: number | bigint }): Tensor;
-} = makeFunction("aten::polygamma") as never;
-
-/** `erfinv(Tensor self) -> Tensor` */
-export const erfinv: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::erfinv") as never;
-
-/** `i0(Tensor self) -> Tensor` */
-export const i0: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::i0") as never;
-
-/** `i0_(Tensor(a!) self) -> Tensor(a!)` */
-export const i0_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::i0_") as never;
-
-/** `sign(Tensor self) -> Tensor` */
-export const sign: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::sign") as never;
-
-/** `signbit(Tensor self) -> Tensor` */
-export const signbit: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::signbit") as never;
-
-/** `dist(Tensor self, Tensor other, Scalar p=2) -> Tensor` */
-export const dist: {
-  (input: Tensor, other: Tensor, p?: Scalar): Tensor;
-  (input: Tensor, other: Tensor, options?: { p?: Scalar }): Tensor;
-} = makeFunction("aten::dist") as never;
-
-/** `atan2(Tensor self, Tensor other) -> Tensor` */
-export const atan2: {
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::atan2") as never;
-
-/** `arctan2(Tensor self, Tensor other) -> Tensor` */
-export const arctan2: {
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::arctan2") as never;
-
-/** `lerp.Scalar(Tensor self, Tensor end, Scalar weight) -> Tensor`<br>
-   * `lerp.Tensor(Tensor self, Tensor end, Tensor weight) -> Tensor` */
-export const lerp: {
-  (input: Tensor, end: Tensor, weight: Scalar): Tensor;
-  (input: Tensor, end: Tensor, options: { weight: Scalar }): Tensor;
-  (input: Tensor, end: Tensor, weight: Tensor): Tensor;
-} = makeFunction("aten::lerp") as never;
-
-/** `histc(Tensor self, int bins=100, Scalar min=0, Scalar max=0) -> Tensor` */
-export const histc: {
-  (input: Tensor, bins?: number | bigint, min?: Scalar, max?: Scalar): Tensor;
-  (input: Tensor, options?: { bins?: number | bigint; min?: Scalar; max?: Scalar }): Tensor;
-} = makeFunction("aten::histc") as never;
-
-/** `histogram.bins_tensor(Tensor self, Tensor bins, *, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor bin_edges)`<br>
-   * `histogram.bin_ct(Tensor self, int bins=100, *, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor bin_edges)` */
-export const histogram: {
-  (input: Tensor, bins: Tensor, options?: { weight?: Tensor | null; density?: boolean }): { hist: Tensor; binEdges: Tensor };
-  (input: Tensor, bins?: number | bigint, options?: { range?: readonly number[] | null; weight?: Tensor | null; density?: boolean }): { hist: Tensor; binEdges: Tensor };
-  (input: Tensor, options?: { bins?: number | bigint; range?: readonly number[] | null; weight?: Tensor | null; density?: boolean }): { hist: Tensor; binEdges: Tensor };
-} = makeFunction("aten::histogram", ["hist","binEdges"]) as never;
-
-/** `histogramdd(Tensor self, int[] bins, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor[] bin_edges)`<br>
-   * `histogramdd.int_bins(Tensor self, int bins, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor[] bin_edges)`<br>
-   * `histogramdd.TensorList_bins(Tensor self, Tensor[] bins, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor[] bin_edges)` */
-export const histogramdd: {
-  (input: Tensor, bins: readonly number[], range?: readonly number[] | null, weight?: Tensor | null, density?: boolean): { hist: Tensor; binEdges: Tensor[] };
-  (input: Tensor, bins: readonly number[], options?: { range?: readonly number[] | null; weight?: Tensor | null; density?: boolean }): { hist: Tensor; binEdges: Tensor[] };
-  (input: Tensor, options: { bins: readonly number[]; range?: readonly number[] | null; weight?: Tensor | null; density?: boolean }): { hist: Tensor; binEdges: Tensor[] };
-  (input: Tensor, ...bins: number[]): { hist: Tensor; binEdges: Tensor[] };
-  (input: Tensor, bins: number | bigint, range?: readonly number[] | null, weight?: Tensor | null, density?: boolean): { hist: Tensor; binEdges: Tensor[] };
-  (input: Tensor, bins: number | bigint, options?: { range?: readonly number[] | null; weight?: Tensor | null; density?: boolean }): { hist: Tensor; binEdges: Tensor[] };
-  (input: Tensor, options: { bins: number | bigint; range?: readonly number[] | null; weight?: Tensor | null; density?: boolean }): { hist: Tensor; binEdges: Tensor[] };
-  (input: Tensor, bins: readonly Tensor[], range?: readonly number[] | null, weight?: Tensor | null, density?: boolean): { hist: Tensor; binEdges: Tensor[] };
-  (input: Tensor, bins: readonly Tensor[], options?: { range?: readonly number[] | null; weight?: Tensor | null; density?: boolean }): { hist: Tensor; binEdges: Tensor[] };
-  (input: Tensor, options: { bins: readonly Tensor[]; range?: readonly number[] | null; weight?: Tensor | null; density?: boolean }): { hist: Tensor; binEdges: Tensor[] };
-} = makeFunction("aten::histogramdd", ["hist","binEdges"]) as never;
-
-/** `fmod.Scalar(Tensor self, Scalar other) -> Tensor`<br>
-   * `fmod.Tensor(Tensor self, Tensor other) -> Tensor` */
-export const fmod: {
-  (input: Tensor, other: Scalar): Tensor;
-  (input: Tensor, options: { other: Scalar }): Tensor;
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::fmod") as never;
-
-/** `hypot(Tensor self, Tensor other) -> Tensor` */
-export const hypot: {
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::hypot") as never;
-
-/** `igamma(Tensor self, Tensor other) -> Tensor` */
-export const igamma: {
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::igamma") as never;
-
-/** `igammac(Tensor self, Tensor other) -> Tensor` */
-export const igammac: {
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::igammac") as never;
-
-/** `nextafter(Tensor self, Tensor other) -> Tensor` */
-export const nextafter: {
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::nextafter") as never;
-
-/** `remainder.Scalar(Tensor self, Scalar other) -> Tensor`<br>
-   * `remainder.Tensor(Tensor self, Tensor other) -> Tensor`<br>
-   * `remainder.Scalar_Tensor(Scalar self, Tensor other) -> Tensor` */
-export const remainder: {
-  (input: Tensor, other: Scalar): Tensor;
-  (input: Tensor, options: { other: Scalar }): Tensor;
-  (input: Tensor, other: Tensor): Tensor;
-  (input: Scalar, other: Tensor): Tensor;
-} = makeFunction("aten::remainder") as never;
-
-/** `fmin(Tensor self, Tensor other) -> Tensor` */
-export const fmin: {
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::fmin") as never;
-
-/** `fmax(Tensor self, Tensor other) -> Tensor` */
-export const fmax: {
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::fmax") as never;
-
-/** `maximum(Tensor self, Tensor other) -> Tensor` */
-export const maximum: {
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::maximum") as never;
-
-/** `minimum(Tensor self, Tensor other) -> Tensor` */
-export const minimum: {
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::minimum") as never;
-
-/** `quantile(Tensor self, Tensor q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor`<br>
-   * `quantile.scalar(Tensor self, float q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor` */
-export const quantile: {
-  (input: Tensor, q: Tensor, dim?: number | bigint | null, keepdim?: boolean, options?: { interpolation?: string }): Tensor;
-  (input: Tensor, q: Tensor, options?: { dim?: number | bigint | null; keepdim?: boolean; interpolation?: string }): Tensor;
-  (input: Tensor, q: number, dim?: number | bigint | null, keepdim?: boolean, options?: { interpolation?: string }): Tensor;
-  (input: Tensor, q: number, options?: { dim?: number | bigint | null; keepdim?: boolean; interpolation?: string }): Tensor;
-  (input: Tensor, options: { q: number; dim?: number | bigint | null; keepdim?: boolean; interpolation?: string }): Tensor;
-} = makeFunction("aten::quantile") as never;
-
-/** `nanquantile(Tensor self, Tensor q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor`<br>
-   * `nanquantile.scalar(Tensor self, float q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor` */
-export const nanquantile: {
-  (input: Tensor, q: Tensor, dim?: number | bigint | null, keepdim?: boolean, options?: { interpolation?: string }): Tensor;
-  (input: Tensor, q: Tensor, options?: { dim?: number | bigint | null; keepdim?: boolean; interpolation?: string }): Tensor;
-  (input: Tensor, q: number, dim?: number | bigint | null, keepdim?: boolean, options?: { interpolation?: string }): Tensor;
-  (input: Tensor, q: number, options?: { dim?: number | bigint | null; keepdim?: boolean; interpolation?: string }): Tensor;
-  (input: Tensor, options: { q: number; dim?: number | bigint | null; keepdim?: boolean; interpolation?: string }): Tensor;
-} = makeFunction("aten::nanquantile") as never;
-
-/** `sort.values(Tensor self, int dim=-1, bool descending=False, *, Tensor(a!) values, Tensor(b!) indices) -> (Tensor(a!) values, Tensor(b!) indices)`<br>
-   * `sort.values_stable(Tensor self, *, bool? stable, int dim=-1, bool descending=False, Tensor(a!) values, Tensor(b!) indices) -> (Tensor(a!) values, Tensor(b!) indices)`<br>
-   * `sort(Tensor self, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)`<br>
-   * `sort.stable(Tensor self, *, bool? stable, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)` */
-export const sort: {
-  (input: Tensor, options: { dim?: number | bigint; descending?: boolean; values: Tensor; indices: Tensor }): Tensor;
-  (input: Tensor, options: { stable: boolean | null; dim?: number | bigint; descending?: boolean; values: Tensor; indices: Tensor }): Tensor;
-  (input: Tensor, dim?: number | bigint, descending?: boolean): { values: Tensor; indices: Tensor };
-  (input: Tensor, options?: { dim?: number | bigint; descending?: boolean }): { values: Tensor; indices: Tensor };
-  (input: Tensor, options: { stable: boolean | null; dim?: number | bigint; descending?: boolean }): { values: Tensor; indices: Tensor };
-} = makeFunction("aten::sort", ["values","indices"]) as never;
-
-/** `msort(Tensor self) -> Tensor` */
-export const msort: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::msort") as never;
-
-/** `argsort(Tensor self, int dim=-1, bool descending=False) -> Tensor`<br>
-   * `argsort.stable(Tensor self, *, bool stable, int dim=-1, bool descending=False) -> Tensor` */
-export const argsort: {
-  (input: Tensor, dim?: number | bigint, descending?: boolean): Tensor;
-  (input: Tensor, options?: { dim?: number | bigint; descending?: boolean }): Tensor;
-  (input: Tensor, options: { stable: boolean; dim?: number | bigint; descending?: boolean }): Tensor;
-} = makeFunction("aten::argsort") as never;
-
-/** `topk.values(Tensor self, SymInt k, int dim=-1, bool largest=True, bool sorted=True, *, Tensor(a!) values, Tensor(b!) indices) -> (Tensor(a!) values, Tensor(b!) indices)`<br>
-   * `topk(Tensor self, SymInt k, int dim=-1, bool largest=True, bool sorted=True) -> (Tensor values, Tensor indices)` */
-export const topk: {
-  (input: Tensor, k: number | bigint, options: { dim?: number | bigint; largest?: boolean; sorted?: boolean; values: Tensor; indices: Tensor }): Tensor;
-  (input: Tensor, options: { k: number | bigint; dim?: number | bigint; largest?: boolean; sorted?: boolean; values: Tensor; indices: Tensor }): Tensor;
-  (input: Tensor, k: number | bigint, dim?: number | bigint, largest?: boolean, sorted?: boolean): { values: Tensor; indices: Tensor };
-  (input: Tensor, k: number | bigint, options?: { dim?: number | bigint; largest?: boolean; sorted?: boolean }): { values: Tensor; indices: Tensor };
-  (input: Tensor, options: { k: number | bigint; dim?: number | bigint; largest?: boolean; sorted?: boolean }): { values: Tensor; indices: Tensor };
-} = makeFunction("aten::topk", ["values","indices"]) as never;
-
-/** `renorm(Tensor self, Scalar p, int dim, Scalar maxnorm) -> Tensor` */
-export const renorm: {
-  (input: Tensor, p: Scalar, dim: number | bigint, maxnorm: Scalar): Tensor;
-  (input: Tensor, options: { p: Scalar; dim: number | bigint; maxnorm: Scalar }): Tensor;
-} = makeFunction("aten::renorm") as never;
-
-/** `equal(Tensor self, Tensor other) -> bool` */
-export const equal: {
-  (input: Tensor, other: Tensor): boolean;
-} = makeFunction("aten::equal") as never;
-
-/** `pow.Tensor_Tensor(Tensor self, Tensor exponent) -> Tensor`<br>
-   * `pow.Scalar(Scalar self, Tensor exponent) -> Tensor`<br>
-   * `pow.Tensor_Scalar(Tensor self, Scalar exponent) -> Tensor` */
-export const pow: {
-  (input: Tensor, exponent: Tensor): Tensor;
-  (input: Scalar, exponent: Tensor): Tensor;
-  (input: Tensor, exponent: Scalar): Tensor;
-  (input: Tensor, options: { exponent: Scalar }): Tensor;
-} = makeFunction("aten::pow") as never;
-
-/** `float_power.Tensor_Tensor(Tensor self, Tensor exponent) -> Tensor`<br>
-   * `float_power.Scalar(Scalar self, Tensor exponent) -> Tensor`<br>
-   * `float_power.Tensor_Scalar(Tensor self, Scalar exponent) -> Tensor` */
-export const floatPower: {
-  (input: Tensor, exponent: Tensor): Tensor;
-  (input: Scalar, exponent: Tensor): Tensor;
-  (input: Tensor, exponent: Scalar): Tensor;
-  (input: Tensor, options: { exponent: Scalar }): Tensor;
-} = makeFunction("aten::float_power") as never;
-
-/** `normal_functional(Tensor self, float mean=0, float std=1, *, Generator? generator=None) -> Tensor` */
-export const normalFunctional: {
-  (input: Tensor, mean?: number, std?: number, options?: { generator?: Generator | null }): Tensor;
-  (input: Tensor, options?: { mean?: number; std?: number; generator?: Generator | null }): Tensor;
-} = makeFunction("aten::normal_functional") as never;
-
-/** `normal.Tensor_float(Tensor mean, float std=1, *, Generator? generator=None) -> Tensor`<br>
-   * `normal.float_Tensor(float mean, Tensor std, *, Generator? generator=None) -> Tensor`<br>
-   * `normal.Tensor_Tensor(Tensor mean, Tensor std, *, Generator? generator=None) -> Tensor`<br>
-   * `normal.float_float(float mean, float std, SymInt[] size, *, Generator? generator=None, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
-export const normal: {
-  (mean: Tensor, std?: number, options?: { generator?: Generator | null }): Tensor;
-  (mean: Tensor, options?: { std?: number; generator?: Generator | null }): Tensor;
-  (mean: number, std: Tensor, options?: { generator?: Generator | null }): Tensor;
-  (std: Tensor, options: { mean: number; generator?: Generator | null }): Tensor;
-  (mean: Tensor, std: Tensor, options?: { generator?: Generator | null }): Tensor;
-  (mean: number, std: number, size: readonly number[], options?: { generator?: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-} = makeFunction("aten::normal") as never;
-
-/** `alias(Tensor(a) self) -> Tensor(a)` */
-export const alias: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::alias") as never;
-
-/** `bucketize.Tensor(Tensor self, Tensor boundaries, *, bool out_int32=False, bool right=False) -> Tensor`<br>
-   * `bucketize.Scalar(Scalar self, Tensor boundaries, *, bool out_int32=False, bool right=False) -> Tensor` */
-export const bucketize: {
-  (input: Tensor, boundaries: Tensor, options?: { outInt32?: boolean; right?: boolean }): Tensor;
-  (input: Scalar, boundaries: Tensor, options?: { outInt32?: boolean; right?: boolean }): Tensor;
-} = makeFunction("aten::bucketize") as never;
-
-/** `searchsorted.Tensor(Tensor sorted_sequence, Tensor self, *, bool out_int32=False, bool right=False, str? side=None, Tensor? sorter=None) -> Tensor`<br>
-   * `searchsorted.Scalar(Tensor sorted_sequence, Scalar self, *, bool out_int32=False, bool right=False, str? side=None, Tensor? sorter=None) -> Tensor` */
-export const searchsorted: {
-  (sortedSequence: Tensor, input: Tensor, options?: { outInt32?: boolean; right?: boolean; side?: string | null; sorter?: Tensor | null }): Tensor;
-  (sortedSequence: Tensor, input: Scalar, options?: { outInt32?: boolean; right?: boolean; side?: string | null; sorter?: Tensor | null }): Tensor;
-} = makeFunction("aten::searchsorted") as never;
-
-/** `mse_loss(Tensor self, Tensor target, int reduction=Mean) -> Tensor` */
-export const mseLoss: {
-  (input: Tensor, target: Tensor, reduction?: number | bigint): Tensor;
-  (input: Tensor, target: Tensor, options?: { reduction?: number | bigint }): Tensor;
-} = makeFunction("aten::mse_loss") as never;
-
-/** `l1_loss(Tensor self, Tensor target, int reduction=Mean) -> Tensor` */
-export const l1Loss: {
-  (input: Tensor, target: Tensor, reduction?: number | bigint): Tensor;
-  (input: Tensor, target: Tensor, options?: { reduction?: number | bigint }): Tensor;
-} = makeFunction("aten::l1_loss") as never;
-
-/** `multi_margin_loss(Tensor self, Tensor target, Scalar p=1, Scalar margin=1, Tensor? weight=None, int reduction=Mean) -> Tensor` */
-export const multiMarginLoss: {
-  (input: Tensor, target: Tensor, p?: Scalar, margin?: Scalar, weight?: Tensor | null, reduction?: number | bigint): Tensor;
-  (input: Tensor, target: Tensor, options?: { p?: Scalar; margin?: Scalar; weight?: Tensor | null; reduction?: number | bigint }): Tensor;
-} = makeFunction("aten::multi_margin_loss") as never;
-
-/** `multilabel_margin_loss(Tensor self, Tensor target, int reduction=Mean) -> Tensor` */
-export const multilabelMarginLoss: {
-  (input: Tensor, target: Tensor, reduction?: number | bigint): Tensor;
-  (input: Tensor, target: Tensor, options?: { reduction?: number | bigint }): Tensor;
-} = makeFunction("aten::multilabel_margin_loss") as never;
-
-/** `nll_loss_nd(Tensor self, Tensor target, Tensor? weight=None, int reduction=Mean, SymInt ignore_index=-100) -> Tensor` */
-export const nllLossNd: {
-  (input: Tensor, target: Tensor, weight?: Tensor | null, reduction?: number | bigint, ignoreIndex?: number | bigint): Tensor;
-  (input: Tensor, target: Tensor, options?: { weight?: Tensor | null; reduction?: number | bigint; ignoreIndex?: number | bigint }): Tensor;
-} = makeFunction("aten::nll_loss_nd") as never;
-
-/** `nll_loss(Tensor self, Tensor target, Tensor? weight=None, int reduction=Mean, SymInt ignore_index=-100) -> Tensor` */
-export const nllLoss: {
-  (input: Tensor, target: Tensor, weight?: Tensor | null, reduction?: number | bigint, ignoreIndex?: number | bigint): Tensor;
-  (input: Tensor, target: Tensor, options?: { weight?: Tensor | null; reduction?: number | bigint; ignoreIndex?: number | bigint }): Tensor;
-} = makeFunction("aten::nll_loss") as never;
-
-/** `nll_loss2d(Tensor self, Tensor target, Tensor? weight=None, int reduction=Mean, SymInt ignore_index=-100) -> Tensor` */
-export const nllLoss2d: {
-  (input: Tensor, target: Tensor, weight?: Tensor | null, reduction?: number | bigint, ignoreIndex?: number | bigint): Tensor;
-  (input: Tensor, target: Tensor, options?: { weight?: Tensor | null; reduction?: number | bigint; ignoreIndex?: number | bigint }): Tensor;
-} = makeFunction("aten::nll_loss2d") as never;
-
-/** `smooth_l1_loss(Tensor self, Tensor target, int reduction=Mean, float beta=1.0) -> Tensor` */
-export const smoothL1Loss: {
-  (input: Tensor, target: Tensor, reduction?: number | bigint, beta?: number): Tensor;
-  (input: Tensor, target: Tensor, options?: { reduction?: number | bigint; beta?: number }): Tensor;
-} = makeFunction("aten::smooth_l1_loss") as never;
-
-/** `huber_loss(Tensor self, Tensor target, int reduction=Mean, float delta=1.0) -> Tensor` */
-export const huberLoss: {
-  (input: Tensor, target: Tensor, reduction?: number | bigint, delta?: number): Tensor;
-  (input: Tensor, target: Tensor, options?: { reduction?: number | bigint; delta?: number }): Tensor;
-} = makeFunction("aten::huber_loss") as never;
-
-/** `soft_margin_loss(Tensor self, Tensor target, int reduction=Mean) -> Tensor` */
-export const softMarginLoss: {
-  (input: Tensor, target: Tensor, reduction?: number | bigint): Tensor;
-  (input: Tensor, target: Tensor, options?: { reduction?: number | bigint }): Tensor;
-} = makeFunction("aten::soft_margin_loss") as never;
-
-/** `elu(Tensor self, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) -> Tensor` */
-export const elu: {
-  (input: Tensor, alpha?: Scalar, scale?: Scalar, inputScale?: Scalar): Tensor;
-  (input: Tensor, options?: { alpha?: Scalar; scale?: Scalar; inputScale?: Scalar }): Tensor;
-} = makeFunction("aten::elu") as never;
-
-/** `elu_(Tensor(a!) self, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) -> Tensor(a!)` */
-export const elu_: {
-  (input: Tensor, alpha?: Scalar, scale?: Scalar, inputScale?: Scalar): Tensor;
-  (input: Tensor, options?: { alpha?: Scalar; scale?: Scalar; inputScale?: Scalar }): Tensor;
-} = makeFunction("aten::elu_") as never;
-
-/** `glu(Tensor self, int dim=-1) -> Tensor` */
-export const glu: {
-  (input: Tensor, dim?: number | bigint): Tensor;
-  (input: Tensor, options?: { dim?: number | bigint }): Tensor;
-} = makeFunction("aten::glu") as never;
-
-/** `glu_jvp(Tensor glu, Tensor x, Tensor dx, int dim) -> Tensor` */
-export const gluJvp: {
-  (glu: Tensor, x: Tensor, dx: Tensor, dim: number | bigint): Tensor;
-  (glu: Tensor, x: Tensor, dx: Tensor, options: { dim: number | bigint }): Tensor;
-} = makeFunction("aten::glu_jvp") as never;
-
-/** `hardsigmoid(Tensor self) -> Tensor` */
-export const hardsigmoid: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::hardsigmoid") as never;
-
-/** `hardsigmoid_(Tensor(a!) self) -> Tensor(a!)` */
-export const hardsigmoid_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::hardsigmoid_") as never;
-
-/** `hardtanh(Tensor self, Scalar min_val=-1, Scalar max_val=1) -> Tensor` */
-export const hardtanh: {
-  (input: Tensor, minVal?: Scalar, maxVal?: Scalar): Tensor;
-  (input: Tensor, options?: { minVal?: Scalar; maxVal?: Scalar }): Tensor;
-} = makeFunction("aten::hardtanh") as never;
-
-/** `hardtanh_(Tensor(a!) self, Scalar min_val=-1, Scalar max_val=1) -> Tensor(a!)` */
-export const hardtanh_: {
-  (input: Tensor, minVal?: Scalar, maxVal?: Scalar): Tensor;
-  (input: Tensor, options?: { minVal?: Scalar; maxVal?: Scalar }): Tensor;
-} = makeFunction("aten::hardtanh_") as never;
-
-/** `hardswish(Tensor self) -> Tensor` */
-export const hardswish: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::hardswish") as never;
-
-/** `hardswish_(Tensor(a!) self) -> Tensor(a!)` */
-export const hardswish_: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::hardswish_") as never;
-
-/** `leaky_relu(Tensor self, Scalar negative_slope=0.01) -> Tensor` */
-export const leakyRelu: {
-  (input: Tensor, negativeSlope?: Scalar): Tensor;
-  (input: Tensor, options?: { negativeSlope?: Scalar }): Tensor;
-} = makeFunction("aten::leaky_relu") as never;
-
-/** `leaky_relu_(Tensor(a!) self, Scalar negative_slope=0.01) -> Tensor(a!)` */
-export const leakyRelu_: {
-  (input: Tensor, negativeSlope?: Scalar): Tensor;
-  (input: Tensor, options?: { negativeSlope?: Scalar }): Tensor;
-} = makeFunction("aten::leaky_relu_") as never;
-
-/** `log_sigmoid(Tensor self) -> Tensor` */
-export const logSigmoid: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::log_sigmoid") as never;
-
-/** `rrelu_with_noise(Tensor self, Tensor(b!) noise, Scalar lower=0.125, Scalar upper=0.3333333333333333, bool training=False, Generator? generator=None) -> Tensor` */
-export const rreluWithNoise: {
-  (input: Tensor, noise: Tensor, lower?: Scalar, upper?: Scalar, training?: boolean, generator?: Generator | null): Tensor;
-  (input: Tensor, noise: Tensor, options?: { lower?: Scalar; upper?: Scalar; training?: boolean; generator?: Generator | null }): Tensor;
-} = makeFunction("aten::rrelu_with_noise") as never;
-
-/** `rrelu_with_noise_(Tensor(a!) self, Tensor(b!) noise, Scalar lower=0.125, Scalar upper=0.3333333333333333, bool training=False, Generator? generator=None) -> Tensor(a!)` */
-export const rreluWithNoise_: {
-  (input: Tensor, noise: Tensor, lower?: Scalar, upper?: Scalar, training?: boolean, generator?: Generator | null): Tensor;
-  (input: Tensor, noise: Tensor, options?: { lower?: Scalar; upper?: Scalar; training?: boolean; generator?: Generator | null }): Tensor;
-} = makeFunction("aten::rrelu_with_noise_") as never;
-
-/** `softplus(Tensor self, Scalar beta=1, Scalar threshold=20) -> Tensor` */
-export const softplus: {
-  (input: Tensor, beta?: Scalar, threshold?: Scalar): Tensor;
-  (input: Tensor, options?: { beta?: Scalar; threshold?: Scalar }): Tensor;
-} = makeFunction("aten::softplus") as never;
-
-/** `softshrink(Tensor self, Scalar lambd=0.5) -> Tensor` */
-export const softshrink: {
-  (input: Tensor, lambd?: Scalar): Tensor;
-  (input: Tensor, options?: { lambd?: Scalar }): Tensor;
-} = makeFunction("aten::softshrink") as never;
-
-/** `adaptive_avg_pool2d(Tensor self, SymInt[2] output_size) -> Tensor` */
-export const adaptiveAvgPool2d: {
-  (input: Tensor, outputSize: number | readonly number[]): Tensor;
-  (input: Tensor, options: { outputSize: number | readonly number[] }): Tensor;
-  (input: Tensor, ...outputSize: number[]): Tensor;
-} = makeFunction("aten::adaptive_avg_pool2d") as never;
-
-/** `adaptive_avg_pool3d(Tensor self, SymInt[3] output_size) -> Tensor` */
-export const adaptiveAvgPool3d: {
-  (input: Tensor, outputSize: number | readonly number[]): Tensor;
-  (input: Tensor, options: { outputSize: number | readonly number[] }): Tensor;
-  (input: Tensor, ...outputSize: number[]): Tensor;
-} = makeFunction("aten::adaptive_avg_pool3d") as never;
-
-/** `adaptive_max_pool2d(Tensor self, int[2] output_size) -> (Tensor, Tensor)` */
-export const adaptiveMaxPool2d: {
-  (input: Tensor, outputSize: number | readonly number[]): [Tensor, Tensor];
-  (input: Tensor, options: { outputSize: number | readonly number[] }): [Tensor, Tensor];
-  (input: Tensor, ...outputSize: number[]): [Tensor, Tensor];
-} = makeFunction("aten::adaptive_max_pool2d") as never;
-
-/** `adaptive_max_pool3d(Tensor self, int[3] output_size) -> (Tensor, Tensor)` */
-export const adaptiveMaxPool3d: {
-  (input: Tensor, outputSize: number | readonly number[]): [Tensor, Tensor];
-  (input: Tensor, options: { outputSize: number | readonly number[] }): [Tensor, Tensor];
-  (input: Tensor, ...outputSize: number[]): [Tensor, Tensor];
-} = makeFunction("aten::adaptive_max_pool3d") as never;
-
-/** `avg_pool2d(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, bool ceil_mode=False, bool count_include_pad=True, int? divisor_override=None) -> Tensor` */
-export const avgPool2d: {
-  (input: Tensor, kernelSize: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], ceilMode?: boolean, countIncludePad?: boolean, divisorOverride?: number | bigint | null): Tensor;
-  (input: Tensor, kernelSize: number | readonly number[], options?: { stride?: number | readonly number[]; padding?: number | readonly number[]; ceilMode?: boolean; countIncludePad?: boolean; divisorOverride?: number | bigint | null }): Tensor;
-  (input: Tensor, options: { kernelSize: number | readonly number[]; stride?: number | readonly number[]; padding?: number | readonly number[]; ceilMode?: boolean; countIncludePad?: boolean; divisorOverride?: number | bigint | null }): Tensor;
-} = makeFunction("aten::avg_pool2d") as never;
-
-/** `avg_pool3d(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] padding=0, bool ceil_mode=False, bool count_include_pad=True, int? divisor_override=None) -> Tensor` */
-export const avgPool3d: {
-  (input: Tensor, kernelSize: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], ceilMode?: boolean, countIncludePad?: boolean, divisorOverride?: number | bigint | null): Tensor;
-  (input: Tensor, kernelSize: number | readonly number[], options?: { stride?: number | readonly number[]; padding?: number | readonly number[]; ceilMode?: boolean; countIncludePad?: boolean; divisorOverride?: number | bigint | null }): Tensor;
-  (input: Tensor, options: { kernelSize: number | readonly number[]; stride?: number | readonly number[]; padding?: number | readonly number[]; ceilMode?: boolean; countIncludePad?: boolean; divisorOverride?: number | bigint | null }): Tensor;
-} = makeFunction("aten::avg_pool3d") as never;
-
-/** `fractional_max_pool2d.output(Tensor self, int[2] kernel_size, int[2] output_size, Tensor random_samples, *, Tensor(a!) output, Tensor(b!) indices) -> (Tensor(a!), Tensor(b!))`<br>
-   * `fractional_max_pool2d(Tensor self, int[2] kernel_size, int[2] output_size, Tensor random_samples) -> (Tensor, Tensor)` */
-export const fractionalMaxPool2d: {
-  (input: Tensor, kernelSize: number | readonly number[], outputSize: number | readonly number[], randomSamples: Tensor, options: { output: Tensor; indices: Tensor }): Tensor;
-  (input: Tensor, randomSamples: Tensor, options: { kernelSize: number | readonly number[]; outputSize: number | readonly number[]; output: Tensor; indices: Tensor }): Tensor;
-  (input: Tensor, kernelSize: number | readonly number[], outputSize: number | readonly number[], randomSamples: Tensor): [Tensor, Tensor];
-  (input: Tensor, randomSamples: Tensor, options: { kernelSize: number | readonly number[]; outputSize: number | readonly number[] }): [Tensor, Tensor];
-} = makeFunction("aten::fractional_max_pool2d") as never;
-
-/** `fractional_max_pool3d.output(Tensor self, int[3] kernel_size, int[3] output_size, Tensor random_samples, *, Tensor(a!) output, Tensor(b!) indices) -> (Tensor(a!), Tensor(b!))`<br>
-   * `fractional_max_pool3d(Tensor self, int[3] kernel_size, int[3] output_size, Tensor random_samples) -> (Tensor, Tensor)` */
-export const fractionalMaxPool3d: {
-  (input: Tensor, kernelSize: number | readonly number[], outputSize: number | readonly number[], randomSamples: Tensor, options: { output: Tensor; indices: Tensor }): Tensor;
-  (input: Tensor, randomSamples: Tensor, options: { kernelSize: number | readonly number[]; outputSize: number | readonly number[]; output: Tensor; indices: Tensor }): Tensor;
-  (input: Tensor, kernelSize: number | readonly number[], outputSize: number | readonly number[], randomSamples: Tensor): [Tensor, Tensor];
-  (input: Tensor, randomSamples: Tensor, options: { kernelSize: number | readonly number[]; outputSize: number | readonly number[] }): [Tensor, Tensor];
-} = makeFunction("aten::fractional_max_pool3d") as never;
-
-/** `max_pool2d_with_indices(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, int[2] dilation=1, bool ceil_mode=False) -> (Tensor, Tensor)` */
-export const maxPool2dWithIndices: {
-  (input: Tensor, kernelSize: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], ceilMode?: boolean): [Tensor, Tensor];
-  (input: Tensor, kernelSize: number | readonly number[], options?: { stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): [Tensor, Tensor];
-  (input: Tensor, options: { kernelSize: number | readonly number[]; stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): [Tensor, Tensor];
-} = makeFunction("aten::max_pool2d_with_indices") as never;
-
-/** `max_pool3d_with_indices(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] padding=0, int[3] dilation=1, bool ceil_mode=False) -> (Tensor, Tensor)` */
-export const maxPool3dWithIndices: {
-  (input: Tensor, kernelSize: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], ceilMode?: boolean): [Tensor, Tensor];
-  (input: Tensor, kernelSize: number | readonly number[], options?: { stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): [Tensor, Tensor];
-  (input: Tensor, options: { kernelSize: number | readonly number[]; stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): [Tensor, Tensor];
-} = makeFunction("aten::max_pool3d_with_indices") as never;
-
-/** `max_unpool2d(Tensor self, Tensor indices, SymInt[2] output_size) -> Tensor` */
-export const maxUnpool2d: {
-  (input: Tensor, indices: Tensor, outputSize: number | readonly number[]): Tensor;
-  (input: Tensor, indices: Tensor, options: { outputSize: number | readonly number[] }): Tensor;
-} = makeFunction("aten::max_unpool2d") as never;
-
-/** `max_unpool3d(Tensor self, Tensor indices, SymInt[3] output_size, int[3] stride, int[3] padding) -> Tensor` */
-export const maxUnpool3d: {
-  (input: Tensor, indices: Tensor, outputSize: number | readonly number[], stride: number | readonly number[], padding: number | readonly number[]): Tensor;
-  (input: Tensor, indices: Tensor, options: { outputSize: number | readonly number[]; stride: number | readonly number[]; padding: number | readonly number[] }): Tensor;
-} = makeFunction("aten::max_unpool3d") as never;
-
-/** `reflection_pad1d(Tensor self, SymInt[2] padding) -> Tensor` */
-export const reflectionPad1d: {
-  (input: Tensor, padding: number | readonly number[]): Tensor;
-  (input: Tensor, options: { padding: number | readonly number[] }): Tensor;
-  (input: Tensor, ...padding: number[]): Tensor;
-} = makeFunction("aten::reflection_pad1d") as never;
-
-/** `reflection_pad2d(Tensor self, SymInt[4] padding) -> Tensor` */
-export const reflectionPad2d: {
-  (input: Tensor, padding: number | readonly number[]): Tensor;
-  (input: Tensor, options: { padding: number | readonly number[] }): Tensor;
-  (input: Tensor, ...padding: number[]): Tensor;
-} = makeFunction("aten::reflection_pad2d") as never;
-
-/** `reflection_pad3d(Tensor self, SymInt[6] padding) -> Tensor` */
-export const reflectionPad3d: {
-  (input: Tensor, padding: number | readonly number[]): Tensor;
-  (input: Tensor, options: { padding: number | readonly number[] }): Tensor;
-  (input: Tensor, ...padding: number[]): Tensor;
-} = makeFunction("aten::reflection_pad3d") as never;
-
-/** `replication_pad1d(Tensor self, SymInt[2] padding) -> Tensor` */
-export const replicationPad1d: {
-  (input: Tensor, padding: number | readonly number[]): Tensor;
-  (input: Tensor, options: { padding: number | readonly number[] }): Tensor;
-  (input: Tensor, ...padding: number[]): Tensor;
-} = makeFunction("aten::replication_pad1d") as never;
-
-/** `replication_pad2d(Tensor self, SymInt[4] padding) -> Tensor` */
-export const replicationPad2d: {
-  (input: Tensor, padding: number | readonly number[]): Tensor;
-  (input: Tensor, options: { padding: number | readonly number[] }): Tensor;
-  (input: Tensor, ...padding: number[]): Tensor;
-} = makeFunction("aten::replication_pad2d") as never;
-
-/** `replication_pad3d(Tensor self, SymInt[6] padding) -> Tensor` */
-export const replicationPad3d: {
-  (input: Tensor, padding: number | readonly number[]): Tensor;
-  (input: Tensor, options: { padding: number | readonly number[] }): Tensor;
-  (input: Tensor, ...padding: number[]): Tensor;
-} = makeFunction("aten::replication_pad3d") as never;
-
-/** `pad(Tensor self, SymInt[] pad, str mode="constant", float? value=None) -> Tensor` */
-export const pad: {
-  (input: Tensor, pad: readonly number[], mode?: string, value?: number | null): Tensor;
-  (input: Tensor, pad: readonly number[], options?: { mode?: string; value?: number | null }): Tensor;
-  (input: Tensor, options: { pad: readonly number[]; mode?: string; value?: number | null }): Tensor;
-  (input: Tensor, ...pad: number[]): Tensor;
-} = makeFunction("aten::pad") as never;
-
-/** `upsample_linear1d.vec(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> Tensor`<br>
-   * `upsample_linear1d(Tensor self, SymInt[1] output_size, bool align_corners, float? scales=None) -> Tensor` */
-export const upsampleLinear1d: {
-  (input: Tensor, outputSize: readonly number[] | null, alignCorners: boolean, scaleFactors: readonly number[] | null): Tensor;
-  (input: Tensor, options: { outputSize: readonly number[] | null; alignCorners: boolean; scaleFactors: readonly number[] | null }): Tensor;
-  (input: Tensor, outputSize: number | readonly number[], alignCorners: boolean, scales?: number | null): Tensor;
-  (input: Tensor, outputSize: number | readonly number[], alignCorners: boolean, options?: { scales?: number | null }): Tensor;
-  (input: Tensor, options: { outputSize: number | readonly number[]; alignCorners: boolean; scales?: number | null }): Tensor;
-} = makeFunction("aten::upsample_linear1d") as never;
-
-/** `upsample_bilinear2d.vec(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> Tensor`<br>
-   * `upsample_bilinear2d(Tensor self, SymInt[2] output_size, bool align_corners, float? scales_h=None, float? scales_w=None) -> Tensor` */
-export const upsampleBilinear2d: {
-  (input: Tensor, outputSize: readonly number[] | null, alignCorners: boolean, scaleFactors: readonly number[] | null): Tensor;
-  (input: Tensor, options: { outputSize: readonly number[] | null; alignCorners: boolean; scaleFactors: readonly number[] | null }): Tensor;
-  (input: Tensor, outputSize: number | readonly number[], alignCorners: boolean, scalesH?: number | null, scalesW?: number | null): Tensor;
-  (input: Tensor, outputSize: number | readonly number[], alignCorners: boolean, options?: { scalesH?: number | null; scalesW?: number | null }): Tensor;
-  (input: Tensor, options: { outputSize: number | readonly number[]; alignCorners: boolean; scalesH?: number | null; scalesW?: number | null }): Tensor;
-} = makeFunction("aten::upsample_bilinear2d") as never;
-
-/** `upsample_trilinear3d.vec(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> Tensor`<br>
-   * `upsample_trilinear3d(Tensor self, SymInt[3] output_size, bool align_corners, float? scales_d=None, float? scales_h=None, float? scales_w=None) -> Tensor` */
-export const upsampleTrilinear3d: {
-  (input: Tensor, outputSize: readonly number[] | null, alignCorners: boolean, scaleFactors: readonly number[] | null): Tensor;
-  (input: Tensor, options: { outputSize: readonly number[] | null; alignCorners: boolean; scaleFactors: readonly number[] | null }): Tensor;
-  (input: Tensor, outputSize: number | readonly number[], alignCorners: boolean, scalesD?: number | null, scalesH?: number | null, scalesW?: number | null): Tensor;
-  (input: Tensor, outputSize: number | readonly number[], alignCorners: boolean, options?: { scalesD?: number | null; scalesH?: number | null; scalesW?: number | null }): Tensor;
-  (input: Tensor, options: { outputSize: number | readonly number[]; alignCorners: boolean; scalesD?: number | null; scalesH?: number | null; scalesW?: number | null }): Tensor;
-} = makeFunction("aten::upsample_trilinear3d") as never;
-
-/** `upsample_bicubic2d.vec(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> Tensor`<br>
-   * `upsample_bicubic2d(Tensor self, SymInt[2] output_size, bool align_corners, float? scales_h=None, float? scales_w=None) -> Tensor` */
-export const upsampleBicubic2d: {
-  (input: Tensor, outputSize: readonly number[] | null, alignCorners: boolean, scaleFactors: readonly number[] | null): Tensor;
-  (input: Tensor, options: { outputSize: readonly number[] | null; alignCorners: boolean; scaleFactors: readonly number[] | null }): Tensor;
-  (input: Tensor, outputSize: number | readonly number[], alignCorners: boolean, scalesH?: number | null, scalesW?: number | null): Tensor;
-  (input: Tensor, outputSize: number | readonly number[], alignCorners: boolean, options?: { scalesH?: number | null; scalesW?: number | null }): Tensor;
-  (input: Tensor, options: { outputSize: number | readonly number[]; alignCorners: boolean; scalesH?: number | null; scalesW?: number | null }): Tensor;
-} = makeFunction("aten::upsample_bicubic2d") as never;
-
-/** `upsample_nearest1d.vec(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor`<br>
-   * `upsample_nearest1d(Tensor self, SymInt[1] output_size, float? scales=None) -> Tensor` */
-export const upsampleNearest1d: {
-  (input: Tensor, outputSize: readonly number[] | null, scaleFactors: readonly number[] | null): Tensor;
-  (input: Tensor, options: { outputSize: readonly number[] | null; scaleFactors: readonly number[] | null }): Tensor;
-  (input: Tensor, outputSize: number | readonly number[], scales?: number | null): Tensor;
-  (input: Tensor, outputSize: number | readonly number[], options?: { scales?: number | null }): Tensor;
-  (input: Tensor, options: { outputSize: number | readonly number[]; scales?: number | null }): Tensor;
-  (input: Tensor, ...outputSize: number[]): Tensor;
-} = makeFunction("aten::upsample_nearest1d") as never;
-
-/** `upsample_nearest2d.vec(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor`<br>
-   * `upsample_nearest2d(Tensor self, SymInt[2] output_size, float? scales_h=None, float? scales_w=None) -> Tensor` */
-export const upsampleNearest2d: {
-  (input: Tensor, outputSize: readonly number[] | null, scaleFactors: readonly number[] | null): Tensor;
-  (input: Tensor, options: { outputSize: readonly number[] | null; scaleFactors: readonly number[] | null }): Tensor;
-  (input: Tensor, outputSize: number | readonly number[], scalesH?: number | null, scalesW?: number | null): Tensor;
-  (input: Tensor, outputSize: number | readonly number[], options?: { scalesH?: number | null; scalesW?: number | null }): Tensor;
-  (input: Tensor, options: { outputSize: number | readonly number[]; scalesH?: number | null; scalesW?: number | null }): Tensor;
-  (input: Tensor, ...outputSize: number[]): Tensor;
-} = makeFunction("aten::upsample_nearest2d") as never;
-
-/** `upsample_nearest3d.vec(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor`<br>
-   * `upsample_nearest3d(Tensor self, SymInt[3] output_size, float? scales_d=None, float? scales_h=None, float? scales_w=None) -> Tensor` */
-export const upsampleNearest3d: {
-  (input: Tensor, outputSize: readonly number[] | null, scaleFactors: readonly number[] | null): Tensor;
-  (input: Tensor, options: { outputSize: readonly number[] | null; scaleFactors: readonly number[] | null }): Tensor;
-  (input: Tensor, outputSize: number | readonly number[], scalesD?: number | null, scalesH?: number | null, scalesW?: number | null): Tensor;
-  (input: Tensor, outputSize: number | readonly number[], options?: { scalesD?: number | null; scalesH?: number | null; scalesW?: number | null }): Tensor;
-  (input: Tensor, options: { outputSize: number | readonly number[]; scalesD?: number | null; scalesH?: number | null; scalesW?: number | null }): Tensor;
-  (input: Tensor, ...outputSize: number[]): Tensor;
-} = makeFunction("aten::upsample_nearest3d") as never;
-
-/** `col2im(Tensor self, SymInt[2] output_size, int[2] kernel_size, int[2] dilation, int[2] padding, int[2] stride) -> Tensor` */
-export const col2im: {
-  (input: Tensor, outputSize: number | readonly number[], kernelSize: number | readonly number[], dilation: number | readonly number[], padding: number | readonly number[], stride: number | readonly number[]): Tensor;
-  (input: Tensor, options: { outputSize: number | readonly number[]; kernelSize: number | readonly number[]; dilation: number | readonly number[]; padding: number | readonly number[]; stride: number | readonly number[] }): Tensor;
-} = makeFunction("aten::col2im") as never;
-
-/** `column_stack(Tensor[] tensors) -> Tensor` */
-export const columnStack: {
-  (tensors: readonly Tensor[]): Tensor;
-} = makeFunction("aten::column_stack") as never;
-
-/** `im2col(Tensor self, int[2] kernel_size, int[2] dilation, int[2] padding, int[2] stride) -> Tensor` */
-export const im2col: {
-  (input: Tensor, kernelSize: number | readonly number[], dilation: number | readonly number[], padding: number | readonly number[], stride: number | readonly number[]): Tensor;
-  (input: Tensor, options: { kernelSize: number | readonly number[]; dilation: number | readonly number[]; padding: number | readonly number[]; stride: number | readonly number[] }): Tensor;
-} = makeFunction("aten::im2col") as never;
-
-/** `isfinite(Tensor self) -> Tensor` */
-export const isfinite: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::isfinite") as never;
-
-/** `isinf(Tensor self) -> Tensor` */
-export const isinf: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::isinf") as never;
-
-/** `isposinf(Tensor self) -> Tensor` */
-export const isposinf: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::isposinf") as never;
-
-/** `isneginf(Tensor self) -> Tensor` */
-export const isneginf: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::isneginf") as never;
-
-/** `det(Tensor self) -> Tensor` */
-export const det: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::det") as never;
-
-/** `slogdet(Tensor self) -> (Tensor sign, Tensor logabsdet)` */
-export const slogdet: {
-  (input: Tensor): { sign: Tensor; logabsdet: Tensor };
-} = makeFunction("aten::slogdet", ["sign","logabsdet"]) as never;
-
-/** `logdet(Tensor self) -> Tensor` */
-export const logdet: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::logdet") as never;
-
-/** `inverse(Tensor self) -> Tensor` */
-export const inverse: {
-  (input: Tensor): Tensor;
-} = makeFunction("aten::inverse") as never;
-
-/** `inner(Tensor self, Tensor other) -> Tensor` */
-export const inner: {
-  (input: Tensor, other: Tensor): Tensor;
-} = makeFunction("aten::inner") as never;
-
-/** `outer(Tensor self, Tensor vec2) -> Tensor` */
-export const outer: {
-  (input: Tensor, vec2: Tensor): Tensor;
-} = makeFunction("aten::outer") as never;
-
-/** `ger(Tensor self, Tensor vec2) -> Tensor` */
-export const ger: {
-  (input: Tensor, vec2: Tensor): Tensor;
-} = makeFunction("aten::ger") as never;
-
-/** `segment_reduce(Tensor data, str reduce, *, Tensor? lengths=None, Tensor? indices=None, Tensor? offsets=None, int axis=0, bool unsafe=False, Scalar? initial=None) -> Tensor` */
-export const segmentReduce: {
-  (data: Tensor, reduce: string, options?: { lengths?: Tensor | null; indices?: Tensor | null; offsets?: Tensor | null; axis?: number | bigint; unsafe?: boolean; initial?: Scalar | null }): Tensor;
-  (data: Tensor, options: { reduce: string; lengths?: Tensor | null; indices?: Tensor | null; offsets?: Tensor | null; axis?: number | bigint; unsafe?: boolean; initial?: Scalar | null }): Tensor;
-} = makeFunction("aten::segment_reduce") as never;
-
-/** `pad_sequence(Tensor[] sequences, bool batch_first=False, float padding_value=0.0, str padding_side="right") -> Tensor` */
-export const padSequence: {
-  (sequences: readonly Tensor[], batchFirst?: boolean, paddingValue?: number, paddingSide?: string): Tensor;
-  (sequences: readonly Tensor[], options?: { batchFirst?: boolean; paddingValue?: number; paddingSide?: string }): Tensor;
-} = makeFunction("aten::pad_sequence") as never;
-
-/** `flatten_dense_tensors(Tensor[] tensors) -> Tensor` */
-export const flattenDenseTensors: {
-  (tensors: readonly Tensor[]): Tensor;
-} = makeFunction("aten::flatten_dense_tensors") as never;
-
-/** `unflatten_dense_tensors(Tensor flat, Tensor[] tensors) -> Tensor[]` */
-export const unflattenDenseTensors: {
-  (flat: Tensor, tensors: readonly Tensor[]): Tensor[];
-  (flat: Tensor, options: { tensors: readonly Tensor[] }): Tensor[];
-} = makeFunction("aten::unflatten_dense_tensors") as never;
-
-/** `scaled_dot_product_attention(Tensor query, Tensor key, Tensor value, Tensor? attn_mask=None, float dropout_p=0.0, bool is_causal=False, *, float? scale=None, bool enable_gqa=False) -> Tensor` */
-export const scaledDotProductAttention: {
-  (query: Tensor, key: Tensor, value: Tensor, attnMask?: Tensor | null, dropoutP?: number, isCausal?: boolean, options?: { scale?: number | null; enableGqa?: boolean }): Tensor;
-  (query: Tensor, key: Tensor, value: Tensor, options?: { attnMask?: Tensor | null; dropoutP?: number; isCausal?: boolean; scale?: number | null; enableGqa?: boolean }): Tensor;
-} = makeFunction("aten::scaled_dot_product_attention") as never;
-
-/** The functions of `torch.linalg`. */
-export const linalg = {
-  /** `linalg_diagonal(Tensor(a) A, *, int offset=0, int dim1=-2, int dim2=-1) -> Tensor(a)` */
-  diagonal: makeFunction("aten::linalg_diagonal") as never as {
-    (A: Tensor, options?: { offset?: number | bigint; dim1?: number | bigint; dim2?: number | bigint }): Tensor;
-  },
-  /** `linalg_solve_triangular(Tensor self, Tensor B, *, bool upper, bool left=True, bool unitriangular=False) -> Tensor` */
-  solveTriangular: makeFunction("aten::linalg_solve_triangular") as never as {
-    (input: Tensor, B: Tensor, options: { upper: boolean; left?: boolean; unitriangular?: boolean }): Tensor;
-  },
-  /** `linalg_vander(Tensor x, *, SymInt? N=None) -> Tensor` */
-  vander: makeFunction("aten::linalg_vander") as never as {
-    (x: Tensor, options?: { N?: number | bigint | null }): Tensor;
-  },
-  /** `linalg_cholesky_ex(Tensor self, *, bool upper=False, bool check_errors=False) -> (Tensor L, Tensor info)`<br>
-   * `linalg_cholesky_ex.L(Tensor self, *, bool upper=False, bool check_errors=False, Tensor(a!) L, Tensor(b!) info) -> (Tensor(a!) L, Tensor(b!) info)` */
-  choleskyEx: makeFunction("aten::linalg_cholesky_ex", ["L","info"]) as never as {
-    (input: Tensor, options?: { upper?: boolean; checkErrors?: boolean }): { L: Tensor; info: Tensor };
-    (input: Tensor, options: { upper?: boolean; checkErrors?: boolean; L: Tensor; info: Tensor }): Tensor;
-  },
-  /** `linalg_cholesky(Tensor self, *, bool upper=False) -> Tensor` */
-  cholesky: makeFunction("aten::linalg_cholesky") as never as {
-    (input: Tensor, options?: { upper?: boolean }): Tensor;
-  },
-  /** `linalg_cross(Tensor self, Tensor other, *, int dim=-1) -> Tensor` */
-  cross: makeFunction("aten::linalg_cross") as never as {
-    (input: Tensor, other: Tensor, options?: { dim?: number | bigint }): Tensor;
-  },
-  /** `linalg_lu_factor(Tensor A, *, bool pivot=True) -> (Tensor LU, Tensor pivots)` */
-  luFactor: makeFunction("aten::linalg_lu_factor", ["LU","pivots"]) as never as {
-    (A: Tensor, options?: { pivot?: boolean }): { LU: Tensor; pivots: Tensor };
-  },
-  /** `linalg_lu_factor_ex(Tensor A, *, bool pivot=True, bool check_errors=False) -> (Tensor LU, Tensor pivots, Tensor info)` */
-  luFactorEx: makeFunction("aten::linalg_lu_factor_ex", ["LU","pivots","info"]) as never as {
-    (A: Tensor, options?: { pivot?: boolean; checkErrors?: boolean }): { LU: Tensor; pivots: Tensor; info: Tensor };
-  },
-  /** `linalg_lu(Tensor A, *, bool pivot=True) -> (Tensor P, Tensor L, Tensor U)` */
-  lu: makeFunction("aten::linalg_lu", ["P","L","U"]) as never as {
-    (A: Tensor, options?: { pivot?: boolean }): { P: Tensor; L: Tensor; U: Tensor };
-  },
-  /** `linalg_lu_solve(Tensor LU, Tensor pivots, Tensor B, *, bool left=True, bool adjoint=False) -> Tensor` */
-  luSolve: makeFunction("aten::linalg_lu_solve") as never as {
-    (LU: Tensor, pivots: Tensor, B: Tensor, options?: { left?: boolean; adjoint?: boolean }): Tensor;
-  },
-  /** `linalg_det(Tensor A) -> Tensor` */
-  det: makeFunction("aten::linalg_det") as never as {
-    (A: Tensor): Tensor;
-  },
-  /** `linalg_ldl_factor_ex(Tensor self, *, bool hermitian=False, bool check_errors=False) -> (Tensor LD, Tensor pivots, Tensor info)` */
-  ldlFactorEx: makeFunction("aten::linalg_ldl_factor_ex", ["LD","pivots","info"]) as never as {
-    (input: Tensor, options?: { hermitian?: boolean; checkErrors?: boolean }): { LD: Tensor; pivots: Tensor; info: Tensor };
-  },
-  /** `linalg_ldl_factor(Tensor self, *, bool hermitian=False) -> (Tensor LD, Tensor pivots)` */
-  ldlFactor: makeFunction("aten::linalg_ldl_factor", ["LD","pivots"]) as never as {
-    (input: Tensor, options?: { hermitian?: boolean }): { LD: Tensor; pivots: Tensor };
-  },
-  /** `linalg_ldl_solve(Tensor LD, Tensor pivots, Tensor B, *, bool hermitian=False) -> Tensor` */
-  ldlSolve: makeFunction("aten::linalg_ldl_solve") as never as {
-    (LD: Tensor, pivots: Tensor, B: Tensor, options?: { hermitian?: boolean }): Tensor;
-  },
-  /** `linalg_lstsq(Tensor self, Tensor b, float? rcond=None, *, str? driver=None) -> (Tensor solution, Tensor residuals, Tensor rank, Tensor singular_values)` */
-  lstsq: makeFunction("aten::linalg_lstsq", ["solution","residuals","rank","singularValues"]) as never as {
-    (input: Tensor, b: Tensor, rcond?: number | null, options?: { driver?: string | null }): { solution: Tensor; residuals: Tensor; rank: Tensor; singularValues: Tensor };
-    (input: Tensor, b: Tensor, options?: { rcond?: number | null; driver?: string | null }): { solution: Tensor; residuals: Tensor; rank: Tensor; singularValues: Tensor };
-  },
-  /** `linalg_matmul(Tensor self, Tensor other) -> Tensor` */
-  matmul: makeFunction("aten::linalg_matmul") as never as {
-    (input: Tensor, other: Tensor): Tensor;
-  },
-  /** `linalg_vecdot(Tensor x, Tensor y, *, int dim=-1) -> Tensor` */
-  vecdot: makeFunction("aten::linalg_vecdot") as never as {
-    (x: Tensor, y: Tensor, options?: { dim?: number | bigint }): Tensor;
-  },
-  /** `linalg_matrix_exp(Tensor self) -> Tensor` */
-  matrixExp: makeFunction("aten::linalg_matrix_exp") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `linalg_matrix_sqrth(Tensor self) -> Tensor` */
-  matrixSqrth: makeFunction("aten::linalg_matrix_sqrth") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `linalg_slogdet(Tensor A) -> (Tensor sign, Tensor logabsdet)` */
-  slogdet: makeFunction("aten::linalg_slogdet", ["sign","logabsdet"]) as never as {
-    (A: Tensor): { sign: Tensor; logabsdet: Tensor };
-  },
-  /** `linalg_eig(Tensor self) -> (Tensor eigenvalues, Tensor eigenvectors)` */
-  eig: makeFunction("aten::linalg_eig", ["eigenvalues","eigenvectors"]) as never as {
-    (input: Tensor): { eigenvalues: Tensor; eigenvectors: Tensor };
-  },
-  /** `linalg_eigvals(Tensor self) -> Tensor` */
-  eigvals: makeFunction("aten::linalg_eigvals") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `linalg_eigh(Tensor self, str UPLO="L") -> (Tensor eigenvalues, Tensor eigenvectors)`<br>
-   * `linalg_eigh.eigvals(Tensor self, str UPLO="L", *, Tensor(a!) eigvals, Tensor(b!) eigvecs) -> (Tensor(a!) eigenvalues, Tensor(b!) eigenvectors)` */
-  eigh: makeFunction("aten::linalg_eigh", ["eigenvalues","eigenvectors"]) as never as {
-    (input: Tensor, UPLO?: string): { eigenvalues: Tensor; eigenvectors: Tensor };
-    (input: Tensor, options?: { UPLO?: string }): { eigenvalues: Tensor; eigenvectors: Tensor };
-    (input: Tensor, options: { UPLO?: string; eigvals: Tensor; eigvecs: Tensor }): Tensor;
-  },
-  /** `linalg_eigvalsh(Tensor self, str UPLO="L") -> Tensor` */
-  eigvalsh: makeFunction("aten::linalg_eigvalsh") as never as {
-    (input: Tensor, UPLO?: string): Tensor;
-    (input: Tensor, options?: { UPLO?: string }): Tensor;
-  },
-  /** `linalg_householder_product(Tensor input, Tensor tau) -> Tensor` */
-  householderProduct: makeFunction("aten::linalg_householder_product") as never as {
-    (input: Tensor, tau: Tensor): Tensor;
-  },
-  /** `linalg_inv_ex(Tensor A, *, bool check_errors=False) -> (Tensor inverse, Tensor info)`<br>
-   * `linalg_inv_ex.inverse(Tensor A, *, bool check_errors=False, Tensor(a!) inverse, Tensor(b!) info) -> (Tensor(a!) inverse, Tensor(b!) info)` */
-  invEx: makeFunction("aten::linalg_inv_ex", ["inverse","info"]) as never as {
-    (A: Tensor, options?: { checkErrors?: boolean }): { inverse: Tensor; info: Tensor };
-    (A: Tensor, options: { checkErrors?: boolean; inverse: Tensor; info: Tensor }): Tensor;
-  },
-  /** `linalg_inv(Tensor A) -> Tensor` */
-  inv: makeFunction("aten::linalg_inv") as never as {
-    (A: Tensor): Tensor;
-  },
-  /** `linalg_norm(Tensor self, Scalar? ord=None, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor`<br>
-   * `linalg_norm.ord_str(Tensor self, str ord, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
-  norm: makeFunction("aten::linalg_norm") as never as {
-    (input: Tensor, ord?: Scalar | null, dim?: number | readonly number[] | null, keepdim?: boolean, options?: { dtype?: DType | null }): Tensor;
-    (input: Tensor, options?: { ord?: Scalar | null; dim?: number | readonly number[] | null; keepdim?: boolean; dtype?: DType | null }): Tensor;
-    (input: Tensor, ord: string, dim?: number | readonly number[] | null, keepdim?: boolean, options?: { dtype?: DType | null }): Tensor;
-    (input: Tensor, ord: string, options?: { dim?: number | readonly number[] | null; keepdim?: boolean; dtype?: DType | null }): Tensor;
-    (input: Tensor, options: { ord: string; dim?: number | readonly number[] | null; keepdim?: boolean; dtype?: DType | null }): Tensor;
-  },
-  /** `linalg_vector_norm(Tensor self, Scalar ord=2, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
-  vectorNorm: makeFunction("aten::linalg_vector_norm") as never as {
-    (input: Tensor, ord?: Scalar, dim?: number | readonly number[] | null, keepdim?: boolean, options?: { dtype?: DType | null }): Tensor;
-    (input: Tensor, options?: { ord?: Scalar; dim?: number | readonly number[] | null; keepdim?: boolean; dtype?: DType | null }): Tensor;
-  },
-  /** `linalg__powsum(Tensor self, Scalar ord=2, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
-  _powsum: makeFunction("aten::linalg__powsum") as never as {
-    (input: Tensor, ord?: Scalar, dim?: number | readonly number[] | null, keepdim?: boolean, options?: { dtype?: DType | null }): Tensor;
-    (input: Tensor, options?: { ord?: Scalar; dim?: number | readonly number[] | null; keepdim?: boolean; dtype?: DType | null }): Tensor;
-  },
-  /** `linalg_matrix_norm(Tensor self, Scalar ord, int[] dim=[-2,-1], bool keepdim=False, *, ScalarType? dtype=None) -> Tensor`<br>
-   * `linalg_matrix_norm.str_ord(Tensor self, str ord='fro', int[] dim=[-2,-1], bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
-  matrixNorm: makeFunction("aten::linalg_matrix_norm") as never as {
-    (input: Tensor, ord: Scalar, dim?: readonly number[], keepdim?: boolean, options?: { dtype?: DType | null }): Tensor;
-    (input: Tensor, ord: Scalar, options?: { dim?: readonly number[]; keepdim?: boolean; dtype?: DType | null }): Tensor;
-    (input: Tensor, options: { ord: Scalar; dim?: readonly number[]; keepdim?: boolean; dtype?: DType | null }): Tensor;
-    (input: Tensor, ord?: string, dim?: readonly number[], keepdim?: boolean, options?: { dtype?: DType | null }): Tensor;
-    (input: Tensor, options?: { ord?: string; dim?: readonly number[]; keepdim?: boolean; dtype?: DType | null }): Tensor;
-  },
-  /** `linalg_svd(Tensor A, bool full_matrices=True, *, str? driver=None) -> (Tensor U, Tensor S, Tensor Vh)`<br>
-   * `linalg_svd.U(Tensor A, bool full_matrices=True, *, str? driver=None, Tensor(a!) U, Tensor(b!) S, Tensor(c!) Vh) -> (Tensor(a!) U, Tensor(b!) S, Tensor(c!) Vh)` */
-  svd: makeFunction("aten::linalg_svd", ["U","S","Vh"]) as never as {
-    (A: Tensor, fullMatrices?: boolean, options?: { driver?: string | null }): { U: Tensor; S: Tensor; Vh: Tensor };
-    (A: Tensor, options?: { fullMatrices?: boolean; driver?: string | null }): { U: Tensor; S: Tensor; Vh: Tensor };
-    (A: Tensor, options: { fullMatrices?: boolean; driver?: string | null; U: Tensor; S: Tensor; Vh: Tensor }): Tensor;
-  },
-  /** `linalg_svdvals(Tensor A, *, str? driver=None) -> Tensor` */
-  svdvals: makeFunction("aten::linalg_svdvals") as never as {
-    (A: Tensor, options?: { driver?: string | null }): Tensor;
-  },
-  /** `linalg_cond(Tensor self, Scalar? p=None) -> Tensor`<br>
-   * `linalg_cond.p_str(Tensor self, str p) -> Tensor` */
-  cond: makeFunction("aten::linalg_cond") as never as {
-    (input: Tensor, p?: Scalar | null): Tensor;
-    (input: Tensor, options?: { p?: Scalar | null }): Tensor;
-    (input: Tensor, p: string): Tensor;
-    (input: Tensor, options: { p: string }): Tensor;
-  },
-  /** `linalg_pinv.atol_rtol_tensor(Tensor self, *, Tensor? atol=None, Tensor? rtol=None, bool hermitian=False) -> Tensor`<br>
-   * `linalg_pinv.atol_rtol_float(Tensor self, *, float? atol=None, float? rtol=None, bool hermitian=False) -> Tensor`<br>
-   * `linalg_pinv(Tensor self, float rcond, bool hermitian=False) -> Tensor`<br>
-   * `linalg_pinv.rcond_tensor(Tensor self, Tensor rcond, bool hermitian=False) -> Tensor` */
-  pinv: makeFunction("aten::linalg_pinv") as never as {
-    (input: Tensor, options?: { atol?: Tensor | null; rtol?: Tensor | null; hermitian?: boolean }): Tensor;
-    (input: Tensor, options?: { atol?: number | null; rtol?: number | null; hermitian?: boolean }): Tensor;
-    (input: Tensor, rcond: number, hermitian?: boolean): Tensor;
-    (input: Tensor, rcond: number, options?: { hermitian?: boolean }): Tensor;
-    (input: Tensor, options: { rcond: number; hermitian?: boolean }): Tensor;
-    (input: Tensor, rcond: Tensor, hermitian?: boolean): Tensor;
-    (input: Tensor, rcond: Tensor, options?: { hermitian?: boolean }): Tensor;
-  },
-  /** `linalg_solve_ex(Tensor A, Tensor B, *, bool left=True, bool check_errors=False) -> (Tensor result, Tensor info)` */
-  solveEx: makeFunction("aten::linalg_solve_ex", ["result","info"]) as never as {
-    (A: Tensor, B: Tensor, options?: { left?: boolean; checkErrors?: boolean }): { result: Tensor; info: Tensor };
-  },
-  /** `linalg_solve(Tensor A, Tensor B, *, bool left=True) -> Tensor` */
-  solve: makeFunction("aten::linalg_solve") as never as {
-    (A: Tensor, B: Tensor, options?: { left?: boolean }): Tensor;
-  },
-  /** `linalg_tensorinv(Tensor self, int ind=2) -> Tensor` */
-  tensorinv: makeFunction("aten::linalg_tensorinv") as never as {
-    (input: Tensor, ind?: number | bigint): Tensor;
-    (input: Tensor, options?: { ind?: number | bigint }): Tensor;
-  },
-  /** `linalg_tensorsolve(Tensor self, Tensor other, int[]? dims=None) -> Tensor` */
-  tensorsolve: makeFunction("aten::linalg_tensorsolve") as never as {
-    (input: Tensor, other: Tensor, dims?: readonly number[] | null): Tensor;
-    (input: Tensor, other: Tensor, options?: { dims?: readonly number[] | null }): Tensor;
-  },
-  /** `linalg_qr(Tensor A, str mode='reduced') -> (Tensor Q, Tensor R)` */
-  qr: makeFunction("aten::linalg_qr", ["Q","R"]) as never as {
-    (A: Tensor, mode?: string): { Q: Tensor; R: Tensor };
-    (A: Tensor, options?: { mode?: string }): { Q: Tensor; R: Tensor };
-  },
-  /** `linalg_polar(Tensor A) -> (Tensor U, Tensor H)` */
-  polar: makeFunction("aten::linalg_polar", ["U","H"]) as never as {
-    (A: Tensor): { U: Tensor; H: Tensor };
-  },
-  /** `linalg_matrix_power(Tensor self, int n) -> Tensor` */
-  matrixPower: makeFunction("aten::linalg_matrix_power") as never as {
-    (input: Tensor, n: number | bigint): Tensor;
-    (input: Tensor, options: { n: number | bigint }): Tensor;
-  },
-  /** `linalg_matrix_rank.atol_rtol_tensor(Tensor input, *, Tensor? atol=None, Tensor? rtol=None, bool hermitian=False) -> Tensor`<br>
-   * `linalg_matrix_rank.atol_rtol_float(Tensor self, *, float? atol=None, float? rtol=None, bool hermitian=False) -> Tensor`<br>
-   * `linalg_matrix_rank(Tensor self, float tol, bool hermitian=False) -> Tensor`<br>
-   * `linalg_matrix_rank.tol_tensor(Tensor input, Tensor tol, bool hermitian=False) -> Tensor` */
-  matrixRank: makeFunction("aten::linalg_matrix_rank") as never as {
-    (input: Tensor, options?: { atol?: Tensor | null; rtol?: Tensor | null; hermitian?: boolean }): Tensor;
-    (input: Tensor, options?: { atol?: number | null; rtol?: number | null; hermitian?: boolean }): Tensor;
-    (input: Tensor, tol: number, hermitian?: boolean): Tensor;
-    (input: Tensor, tol: number, options?: { hermitian?: boolean }): Tensor;
-    (input: Tensor, options: { tol: number; hermitian?: boolean }): Tensor;
-    (input: Tensor, tol: Tensor, hermitian?: boolean): Tensor;
-    (input: Tensor, tol: Tensor, options?: { hermitian?: boolean }): Tensor;
-  },
-  /** `linalg_multi_dot(Tensor[] tensors) -> Tensor` */
-  multiDot: makeFunction("aten::linalg_multi_dot") as never as {
-    (tensors: readonly Tensor[]): Tensor;
-  },
-};
-
-/** The functions of `torch.fft`. */
-export const fft = {
-  /** `fft_fft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor` */
-  fft: makeFunction("aten::fft_fft") as never as {
-    (input: Tensor, n?: number | bigint | null, dim?: number | bigint, norm?: string | null): Tensor;
-    (input: Tensor, options?: { n?: number | bigint | null; dim?: number | bigint; norm?: string | null }): Tensor;
-  },
-  /** `fft_ifft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor` */
-  ifft: makeFunction("aten::fft_ifft") as never as {
-    (input: Tensor, n?: number | bigint | null, dim?: number | bigint, norm?: string | null): Tensor;
-    (input: Tensor, options?: { n?: number | bigint | null; dim?: number | bigint; norm?: string | null }): Tensor;
-  },
-  /** `fft_rfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor` */
-  rfft: makeFunction("aten::fft_rfft") as never as {
-    (input: Tensor, n?: number | bigint | null, dim?: number | bigint, norm?: string | null): Tensor;
-    (input: Tensor, options?: { n?: number | bigint | null; dim?: number | bigint; norm?: string | null }): Tensor;
-  },
-  /** `fft_irfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor` */
-  irfft: makeFunction("aten::fft_irfft") as never as {
-    (input: Tensor, n?: number | bigint | null, dim?: number | bigint, norm?: string | null): Tensor;
-    (input: Tensor, options?: { n?: number | bigint | null; dim?: number | bigint; norm?: string | null }): Tensor;
-  },
-  /** `fft_hfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor` */
-  hfft: makeFunction("aten::fft_hfft") as never as {
-    (input: Tensor, n?: number | bigint | null, dim?: number | bigint, norm?: string | null): Tensor;
-    (input: Tensor, options?: { n?: number | bigint | null; dim?: number | bigint; norm?: string | null }): Tensor;
-  },
-  /** `fft_ihfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor` */
-  ihfft: makeFunction("aten::fft_ihfft") as never as {
-    (input: Tensor, n?: number | bigint | null, dim?: number | bigint, norm?: string | null): Tensor;
-    (input: Tensor, options?: { n?: number | bigint | null; dim?: number | bigint; norm?: string | null }): Tensor;
-  },
-  /** `fft_fft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? norm=None) -> Tensor` */
-  fft2: makeFunction("aten::fft_fft2") as never as {
-    (input: Tensor, s?: number | readonly number[] | null, dim?: number | readonly number[], norm?: string | null): Tensor;
-    (input: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: string | null }): Tensor;
-  },
-  /** `fft_ifft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? norm=None) -> Tensor` */
-  ifft2: makeFunction("aten::fft_ifft2") as never as {
-    (input: Tensor, s?: number | readonly number[] | null, dim?: number | readonly number[], norm?: string | null): Tensor;
-    (input: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: string | null }): Tensor;
-  },
-  /** `fft_rfft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? norm=None) -> Tensor` */
-  rfft2: makeFunction("aten::fft_rfft2") as never as {
-    (input: Tensor, s?: number | readonly number[] | null, dim?: number | readonly number[], norm?: string | null): Tensor;
-    (input: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: string | null }): Tensor;
-  },
-  /** `fft_irfft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? norm=None) -> Tensor` */
-  irfft2: makeFunction("aten::fft_irfft2") as never as {
-    (input: Tensor, s?: number | readonly number[] | null, dim?: number | readonly number[], norm?: string | null): Tensor;
-    (input: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: string | null }): Tensor;
-  },
-  /** `fft_hfft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? norm=None) -> Tensor` */
-  hfft2: makeFunction("aten::fft_hfft2") as never as {
-    (input: Tensor, s?: number | readonly number[] | null, dim?: number | readonly number[], norm?: string | null): Tensor;
-    (input: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: string | null }): Tensor;
-  },
-  /** `fft_ihfft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? norm=None) -> Tensor` */
-  ihfft2: makeFunction("aten::fft_ihfft2") as never as {
-    (input: Tensor, s?: number | readonly number[] | null, dim?: number | readonly number[], norm?: string | null): Tensor;
-    (input: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: string | null }): Tensor;
-  },
-  /** `fft_fftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor` */
-  fftn: makeFunction("aten::fft_fftn") as never as {
-    (input: Tensor, s?: number | readonly number[] | null, dim?: number | readonly number[] | null, norm?: string | null): Tensor;
-    (input: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: string | null }): Tensor;
-  },
-  /** `fft_ifftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor` */
-  ifftn: makeFunction("aten::fft_ifftn") as never as {
-    (input: Tensor, s?: number | readonly number[] | null, dim?: number | readonly number[] | null, norm?: string | null): Tensor;
-    (input: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: string | null }): Tensor;
-  },
-  /** `fft_rfftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor` */
-  rfftn: makeFunction("aten::fft_rfftn") as never as {
-    (input: Tensor, s?: number | readonly number[] | null, dim?: number | readonly number[] | null, norm?: string | null): Tensor;
-    (input: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: string | null }): Tensor;
-  },
-  /** `fft_irfftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor` */
-  irfftn: makeFunction("aten::fft_irfftn") as never as {
-    (input: Tensor, s?: number | readonly number[] | null, dim?: number | readonly number[] | null, norm?: string | null): Tensor;
-    (input: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: string | null }): Tensor;
-  },
-  /** `fft_hfftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor` */
-  hfftn: makeFunction("aten::fft_hfftn") as never as {
-    (input: Tensor, s?: number | readonly number[] | null, dim?: number | readonly number[] | null, norm?: string | null): Tensor;
-    (input: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: string | null }): Tensor;
-  },
-  /** `fft_ihfftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor` */
-  ihfftn: makeFunction("aten::fft_ihfftn") as never as {
-    (input: Tensor, s?: number | readonly number[] | null, dim?: number | readonly number[] | null, norm?: string | null): Tensor;
-    (input: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: string | null }): Tensor;
-  },
-  /** `fft_fftfreq(int n, float d=1.0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
-  fftfreq: makeFunction("aten::fft_fftfreq") as never as {
-    (n: number | bigint, d?: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-    (n: number | bigint, options?: { d?: number; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  },
-  /** `fft_rfftfreq(int n, float d=1.0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
-  rfftfreq: makeFunction("aten::fft_rfftfreq") as never as {
-    (n: number | bigint, d?: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-    (n: number | bigint, options?: { d?: number; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
-  },
-  /** `fft_fftshift(Tensor self, int[1]? dim=None) -> Tensor` */
-  fftshift: makeFunction("aten::fft_fftshift") as never as {
-    (input: Tensor, dim?: number | readonly number[] | null): Tensor;
-    (input: Tensor, options?: { dim?: number | readonly number[] | null }): Tensor;
-  },
-  /** `fft_ifftshift(Tensor self, int[1]? dim=None) -> Tensor` */
-  ifftshift: makeFunction("aten::fft_ifftshift") as never as {
-    (input: Tensor, dim?: number | readonly number[] | null): Tensor;
-    (input: Tensor, options?: { dim?: number | readonly number[] | null }): Tensor;
-  },
-};
-
-/** The functions of `torch.special`. */
-export const special = {
-  /** `special_entr(Tensor self) -> Tensor` */
-  entr: makeFunction("aten::special_entr") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `special_ndtri(Tensor self) -> Tensor` */
-  ndtri: makeFunction("aten::special_ndtri") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `special_log_ndtr(Tensor self) -> Tensor` */
-  logNdtr: makeFunction("aten::special_log_ndtr") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `special_expm1(Tensor self) -> Tensor` */
-  expm1: makeFunction("aten::special_expm1") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `special_exp2(Tensor self) -> Tensor` */
-  exp2: makeFunction("aten::special_exp2") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `special_psi(Tensor self) -> Tensor` */
-  psi: makeFunction("aten::special_psi") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `special_digamma(Tensor self) -> Tensor` */
-  digamma: makeFunction("aten::special_digamma") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `special_gammaln(Tensor self) -> Tensor` */
-  gammaln: makeFunction("aten::special_gammaln") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `special_erf(Tensor self) -> Tensor` */
-  erf: makeFunction("aten::special_erf") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `special_erfc(Tensor self) -> Tensor` */
-  erfc: makeFunction("aten::special_erfc") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `special_erfcx(Tensor self) -> Tensor` */
-  erfcx: makeFunction("aten::special_erfcx") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `special_erfinv(Tensor self) -> Tensor` */
-  erfinv: makeFunction("aten::special_erfinv") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `special_ndtr(Tensor self) -> Tensor` */
-  ndtr: makeFunction("aten::special_ndtr") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `special_xlog1py(Tensor self, Tensor other) -> Tensor`<br>
-   * `special_xlog1py.self_scalar(Scalar self, Tensor other) -> Tensor`<br>
-   * `special_xlog1py.other_scalar(Tensor self, Scalar other) -> Tensor` */
-  xlog1py: makeFunction("aten::special_xlog1py") as never as {
-    (input: Tensor, other: Tensor): Tensor;
-    (input: Scalar, other: Tensor): Tensor;
-    (input: Tensor, other: Scalar): Tensor;
-    (input: Tensor, options: { other: Scalar }): Tensor;
-  },
-  /** `special_xlogy(Tensor self, Tensor other) -> Tensor`<br>
-   * `special_xlogy.self_scalar(Scalar self, Tensor other) -> Tensor`<br>
-   * `special_xlogy.other_scalar(Tensor self, Scalar other) -> Tensor` */
-  xlogy: makeFunction("aten::special_xlogy") as never as {
-    (input: Tensor, other: Tensor): Tensor;
-    (input: Scalar, other: Tensor): Tensor;
-    (input: Tensor, other: Scalar): Tensor;
-    (input: Tensor, options: { other: Scalar }): Tensor;
-  },
-  /** `special_zeta(Tensor self, Tensor other) -> Tensor`<br>
-   * `special_zeta.self_scalar(Scalar self, Tensor other) -> Tensor`<br>
-   * `special_zeta.other_scalar(Tensor self, Scalar other) -> Tensor` */
-  zeta: makeFunction("aten::special_zeta") as never as {
-    (input: Tensor, other: Tensor): Tensor;
-    (input: Scalar, other: Tensor): Tensor;
-    (input: Tensor, other: Scalar): Tensor;
-    (input: Tensor, options: { other: Scalar }): Tensor;
-  },
-  /** `special_i0(Tensor self) -> Tensor` */
-  i0: makeFunction("aten::special_i0") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `special_i0e(Tensor self) -> Tensor` */
-  i0e: makeFunction("aten::special_i0e") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `special_i1(Tensor self) -> Tensor` */
-  i1: makeFunction("aten::special_i1") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `special_i1e(Tensor self) -> Tensor` */
-  i1e: makeFunction("aten::special_i1e") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `special_logit(Tensor self, float? eps=None) -> Tensor` */
-  logit: makeFunction("aten::special_logit") as never as {
-    (input: Tensor, eps?: number | null): Tensor;
-    (input: Tensor, options?: { eps?: number | null }): Tensor;
-  },
-  /** `special_polygamma(int n, Tensor self) -> Tensor` */
-  polygamma: makeFunction("aten::special_polygamma") as never as {
-    (n: number | bigint, input: Tensor): Tensor;
-    (input: Tensor, options: { n: number | bigint }): Tensor;
-  },
-  /** `special_logsumexp(Tensor self, int[1] dim, bool keepdim=False) -> Tensor` */
-  logsumexp: makeFunction("aten::special_logsumexp") as never as {
-    (input: Tensor, dim: number | readonly number[], keepdim?: boolean): Tensor;
-    (input: Tensor, dim: number | readonly number[], options?: { keepdim?: boolean }): Tensor;
-    (input: Tensor, options: { dim: number | readonly number[]; keepdim?: boolean }): Tensor;
-    (input: Tensor, ...dim: number[]): Tensor;
-  },
-  /** `special_expit(Tensor self) -> Tensor` */
-  expit: makeFunction("aten::special_expit") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `special_sinc(Tensor self) -> Tensor` */
-  sinc: makeFunction("aten::special_sinc") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `special_round(Tensor self, *, int decimals=0) -> Tensor` */
-  round: makeFunction("aten::special_round") as never as {
-    (input: Tensor, options?: { decimals?: number | bigint }): Tensor;
-  },
-  /** `special_log1p(Tensor self) -> Tensor` */
-  log1p: makeFunction("aten::special_log1p") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `special_log_softmax(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor` */
-  logSoftmax: makeFunction("aten::special_log_softmax") as never as {
-    (input: Tensor, dim: number | bigint, options?: { dtype?: DType | null }): Tensor;
-    (input: Tensor, options: { dim: number | bigint; dtype?: DType | null }): Tensor;
-  },
-  /** `special_gammainc(Tensor self, Tensor other) -> Tensor` */
-  gammainc: makeFunction("aten::special_gammainc") as never as {
-    (input: Tensor, other: Tensor): Tensor;
-  },
-  /** `special_gammaincc(Tensor self, Tensor other) -> Tensor` */
-  gammaincc: makeFunction("aten::special_gammaincc") as never as {
-    (input: Tensor, other: Tensor): Tensor;
-  },
-  /** `special_multigammaln(Tensor self, int p) -> Tensor` */
-  multigammaln: makeFunction("aten::special_multigammaln") as never as {
-    (input: Tensor, p: number | bigint): Tensor;
-    (input: Tensor, options: { p: number | bigint }): Tensor;
-  },
-  /** `special_softmax(Tensor self, int dim, ScalarType? dtype=None) -> Tensor` */
-  softmax: makeFunction("aten::special_softmax") as never as {
-    (input: Tensor, dim: number | bigint, dtype?: DType | null): Tensor;
-    (input: Tensor, dim: number | bigint, options?: { dtype?: DType | null }): Tensor;
-    (input: Tensor, options: { dim: number | bigint; dtype?: DType | null }): Tensor;
-  },
-  /** `special_airy_ai(Tensor x) -> Tensor` */
-  airyAi: makeFunction("aten::special_airy_ai") as never as {
-    (x: Tensor): Tensor;
-  },
-  /** `special_bessel_j0(Tensor self) -> Tensor` */
-  besselJ0: makeFunction("aten::special_bessel_j0") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `special_bessel_j1(Tensor self) -> Tensor` */
-  besselJ1: makeFunction("aten::special_bessel_j1") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `special_bessel_y0(Tensor self) -> Tensor` */
-  besselY0: makeFunction("aten::special_bessel_y0") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `special_bessel_y1(Tensor self) -> Tensor` */
-  besselY1: makeFunction("aten::special_bessel_y1") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `special_chebyshev_polynomial_t(Tensor x, Tensor n) -> Tensor`<br>
-   * `special_chebyshev_polynomial_t.x_scalar(Scalar x, Tensor n) -> Tensor`<br>
-   * `special_chebyshev_polynomial_t.n_scalar(Tensor x, Scalar n) -> Tensor` */
-  chebyshevPolynomialT: makeFunction("aten::special_chebyshev_polynomial_t") as never as {
-    (x: Tensor, n: Tensor): Tensor;
-    (x: Scalar, n: Tensor): Tensor;
-    (n: Tensor, options: { x: Scalar }): Tensor;
-    (x: Tensor, n: Scalar): Tensor;
-    (x: Tensor, options: { n: Scalar }): Tensor;
-  },
-  /** `special_chebyshev_polynomial_u(Tensor x, Tensor n) -> Tensor`<br>
-   * `special_chebyshev_polynomial_u.x_scalar(Scalar x, Tensor n) -> Tensor`<br>
-   * `special_chebyshev_polynomial_u.n_scalar(Tensor x, Scalar n) -> Tensor` */
-  chebyshevPolynomialU: makeFunction("aten::special_chebyshev_polynomial_u") as never as {
-    (x: Tensor, n: Tensor): Tensor;
-    (x: Scalar, n: Tensor): Tensor;
-    (n: Tensor, options: { x: Scalar }): Tensor;
-    (x: Tensor, n: Scalar): Tensor;
-    (x: Tensor, options: { n: Scalar }): Tensor;
-  },
-  /** `special_chebyshev_polynomial_v(Tensor x, Tensor n) -> Tensor`<br>
-   * `special_chebyshev_polynomial_v.x_scalar(Scalar x, Tensor n) -> Tensor`<br>
-   * `special_chebyshev_polynomial_v.n_scalar(Tensor x, Scalar n) -> Tensor` */
-  chebyshevPolynomialV: makeFunction("aten::special_chebyshev_polynomial_v") as never as {
-    (x: Tensor, n: Tensor): Tensor;
-    (x: Scalar, n: Tensor): Tensor;
-    (n: Tensor, options: { x: Scalar }): Tensor;
-    (x: Tensor, n: Scalar): Tensor;
-    (x: Tensor, options: { n: Scalar }): Tensor;
-  },
-  /** `special_chebyshev_polynomial_w(Tensor x, Tensor n) -> Tensor`<br>
-   * `special_chebyshev_polynomial_w.x_scalar(Scalar x, Tensor n) -> Tensor`<br>
-   * `special_chebyshev_polynomial_w.n_scalar(Tensor x, Scalar n) -> Tensor` */
-  chebyshevPolynomialW: makeFunction("aten::special_chebyshev_polynomial_w") as never as {
-    (x: Tensor, n: Tensor): Tensor;
-    (x: Scalar, n: Tensor): Tensor;
-    (n: Tensor, options: { x: Scalar }): Tensor;
-    (x: Tensor, n: Scalar): Tensor;
-    (x: Tensor, options: { n: Scalar }): Tensor;
-  },
-  /** `special_hermite_polynomial_h(Tensor x, Tensor n) -> Tensor`<br>
-   * `special_hermite_polynomial_h.x_scalar(Scalar x, Tensor n) -> Tensor`<br>
-   * `special_hermite_polynomial_h.n_scalar(Tensor x, Scalar n) -> Tensor` */
-  hermitePolynomialH: makeFunction("aten::special_hermite_polynomial_h") as never as {
-    (x: Tensor, n: Tensor): Tensor;
-    (x: Scalar, n: Tensor): Tensor;
-    (n: Tensor, options: { x: Scalar }): Tensor;
-    (x: Tensor, n: Scalar): Tensor;
-    (x: Tensor, options: { n: Scalar }): Tensor;
-  },
-  /** `special_hermite_polynomial_he(Tensor x, Tensor n) -> Tensor`<br>
-   * `special_hermite_polynomial_he.x_scalar(Scalar x, Tensor n) -> Tensor`<br>
-   * `special_hermite_polynomial_he.n_scalar(Tensor x, Scalar n) -> Tensor` */
-  hermitePolynomialHe: makeFunction("aten::special_hermite_polynomial_he") as never as {
-    (x: Tensor, n: Tensor): Tensor;
-    (x: Scalar, n: Tensor): Tensor;
-    (n: Tensor, options: { x: Scalar }): Tensor;
-    (x: Tensor, n: Scalar): Tensor;
-    (x: Tensor, options: { n: Scalar }): Tensor;
-  },
-  /** `special_laguerre_polynomial_l(Tensor x, Tensor n) -> Tensor`<br>
-   * `special_laguerre_polynomial_l.x_scalar(Scalar x, Tensor n) -> Tensor`<br>
-   * `special_laguerre_polynomial_l.n_scalar(Tensor x, Scalar n) -> Tensor` */
-  laguerrePolynomialL: makeFunction("aten::special_laguerre_polynomial_l") as never as {
-    (x: Tensor, n: Tensor): Tensor;
-    (x: Scalar, n: Tensor): Tensor;
-    (n: Tensor, options: { x: Scalar }): Tensor;
-    (x: Tensor, n: Scalar): Tensor;
-    (x: Tensor, options: { n: Scalar }): Tensor;
-  },
-  /** `special_legendre_polynomial_p(Tensor x, Tensor n) -> Tensor`<br>
-   * `special_legendre_polynomial_p.x_scalar(Scalar x, Tensor n) -> Tensor`<br>
-   * `special_legendre_polynomial_p.n_scalar(Tensor x, Scalar n) -> Tensor` */
-  legendrePolynomialP: makeFunction("aten::special_legendre_polynomial_p") as never as {
-    (x: Tensor, n: Tensor): Tensor;
-    (x: Scalar, n: Tensor): Tensor;
-    (n: Tensor, options: { x: Scalar }): Tensor;
-    (x: Tensor, n: Scalar): Tensor;
-    (x: Tensor, options: { n: Scalar }): Tensor;
-  },
-  /** `special_modified_bessel_i0(Tensor self) -> Tensor` */
-  modifiedBesselI0: makeFunction("aten::special_modified_bessel_i0") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `special_modified_bessel_i1(Tensor self) -> Tensor` */
-  modifiedBesselI1: makeFunction("aten::special_modified_bessel_i1") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `special_modified_bessel_k0(Tensor self) -> Tensor` */
-  modifiedBesselK0: makeFunction("aten::special_modified_bessel_k0") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `special_modified_bessel_k1(Tensor self) -> Tensor` */
-  modifiedBesselK1: makeFunction("aten::special_modified_bessel_k1") as never as {
-    (input: Tensor): Tensor;
-  },
-  /** `special_scaled_modified_bessel_k0(Tensor x) -> Tensor` */
-  scaledModifiedBesselK0: makeFunction("aten::special_scaled_modified_bessel_k0") as never as {
-    (x: Tensor): Tensor;
-  },
-  /** `special_scaled_modified_bessel_k1(Tensor x) -> Tensor` */
-  scaledModifiedBesselK1: makeFunction("aten::special_scaled_modified_bessel_k1") as never as {
-    (x: Tensor): Tensor;
-  },
-  /** `special_shifted_chebyshev_polynomial_t(Tensor x, Tensor n) -> Tensor`<br>
-   * `special_shifted_chebyshev_polynomial_t.x_scalar(Scalar x, Tensor n) -> Tensor`<br>
-   * `special_shifted_chebyshev_polynomial_t.n_scalar(Tensor x, Scalar n) -> Tensor` */
-  shiftedChebyshevPolynomialT: makeFunction("aten::special_shifted_chebyshev_polynomial_t") as never as {
-    (x: Tensor, n: Tensor): Tensor;
-    (x: Scalar, n: Tensor): Tensor;
-    (n: Tensor, options: { x: Scalar }): Tensor;
-    (x: Tensor, n: Scalar): Tensor;
-    (x: Tensor, options: { n: Scalar }): Tensor;
-  },
-  /** `special_shifted_chebyshev_polynomial_u(Tensor x, Tensor n) -> Tensor`<br>
-   * `special_shifted_chebyshev_polynomial_u.x_scalar(Scalar x, Tensor n) -> Tensor`<br>
-   * `special_shifted_chebyshev_polynomial_u.n_scalar(Tensor x, Scalar n) -> Tensor` */
-  shiftedChebyshevPolynomialU: makeFunction("aten::special_shifted_chebyshev_polynomial_u") as never as {
-    (x: Tensor, n: Tensor): Tensor;
-    (x: Scalar, n: Tensor): Tensor;
-    (n: Tensor, options: { x: Scalar }): Tensor;
-    (x: Tensor, n: Scalar): Tensor;
-    (x: Tensor, options: { n: Scalar }): Tensor;
-  },
-  /** `special_shifted_chebyshev_polynomial_v(Tensor x, Tensor n) -> Tensor`<br>
-   * `special_shifted_chebyshev_polynomial_v.x_scalar(Scalar x, Tensor n) -> Tensor`<br>
-   * `special_shifted_chebyshev_polynomial_v.n_scalar(Tensor x, Scalar n) -> Tensor` */
-  shiftedChebyshevPolynomialV: makeFunction("aten::special_shifted_chebyshev_polynomial_v") as never as {
-    (x: Tensor, n: Tensor): Tensor;
-    (x: Scalar, n: Tensor): Tensor;
-    (n: Tensor, options: { x: Scalar }): Tensor;
-    (x: Tensor, n: Scalar): Tensor;
-    (x: Tensor, options: { n: Scalar }): Tensor;
-  },
-  /** `special_shifted_chebyshev_polynomial_w(Tensor x, Tensor n) -> Tensor`<br>
-   * `special_shifted_chebyshev_polynomial_w.x_scalar(Scalar x, Tensor n) -> Tensor`<br>
-   * `special_shifted_chebyshev_polynomial_w.n_scalar(Tensor x, Scalar n) -> Tensor` */
-  shiftedChebyshevPolynomialW: makeFunction("aten::special_shifted_chebyshev_polynomial_w") as never as {
-    (x: Tensor, n: Tensor): Tensor;
-    (x: Scalar, n: Tensor): Tensor;
-    (n: Tensor, options: { x: Scalar }): Tensor;
-    (x: Tensor, n: Scalar): Tensor;
-    (x: Tensor, options: { n: Scalar }): Tensor;
-  },
-  /** `special_spherical_bessel_j0(Tensor x) -> Tensor` */
-  sphericalBesselJ0: makeFunction("aten::special_spherical_bessel_j0") as never as {
-    (x: Tensor): Tensor;
-  },
-};
-
-export { var_ as var };
-
 /** What to install as methods: name, operator, names of the results. */
 export const methodTable: readonly (readonly [string, string, (readonly string[])?])[] = [
-  ["retainsGrad", "aten::retains_grad"],
   ["abs", "aten::abs"],
   ["abs_", "aten::abs_"],
   ["absolute", "aten::absolute"],
@@ -6384,6 +1689,7 @@ export const methodTable: readonly (readonly [string, string, (readonly string[]
   ["broadcastTo", "aten::broadcast_to"],
   ["ceil", "aten::ceil"],
   ["ceil_", "aten::ceil_"],
+  ["unsafeChunk", "aten::unsafe_chunk"],
   ["chunk", "aten::chunk"],
   ["tensorSplit", "aten::tensor_split"],
   ["clamp", "aten::clamp"],
@@ -6455,6 +1761,7 @@ export const methodTable: readonly (readonly [string, string, (readonly string[]
   ["lcm_", "aten::lcm_"],
   ["index", "aten::index"],
   ["indexCopy_", "aten::index_copy_"],
+  ["indexCopy", "aten::index_copy"],
   ["indexPut_", "aten::index_put_"],
   ["indexPut", "aten::index_put"],
   ["isclose", "aten::isclose"],
@@ -6466,6 +1773,7 @@ export const methodTable: readonly (readonly [string, string, (readonly string[]
   ["isNeg", "aten::is_neg"],
   ["isreal", "aten::isreal"],
   ["isNonzero", "aten::is_nonzero"],
+  ["isSameSize", "aten::is_same_size"],
   ["isSigned", "aten::is_signed"],
   ["isInference", "aten::is_inference"],
   ["getDevice", "aten::get_device"],
@@ -6511,6 +1819,7 @@ export const methodTable: readonly (readonly [string, string, (readonly string[]
   ["mv", "aten::mv"],
   ["mvlgamma", "aten::mvlgamma"],
   ["mvlgamma_", "aten::mvlgamma_"],
+  ["narrowCopy", "aten::narrow_copy"],
   ["narrow", "aten::narrow"],
   ["permute", "aten::permute"],
   ["movedim", "aten::movedim"],
@@ -6563,7 +1872,9 @@ export const methodTable: readonly (readonly [string, string, (readonly string[]
   ["asStridedScatter", "aten::as_strided_scatter"],
   ["smm", "aten::smm"],
   ["softmax", "aten::softmax"],
+  ["unsafeSplit", "aten::unsafe_split"],
   ["split", "aten::split"],
+  ["unsafeSplitWithSizes", "aten::unsafe_split_with_sizes"],
   ["splitWithSizes", "aten::split_with_sizes"],
   ["hsplit", "aten::hsplit"],
   ["vsplit", "aten::vsplit"],
@@ -6571,7 +1882,6 @@ export const methodTable: readonly (readonly [string, string, (readonly string[]
   ["squeeze", "aten::squeeze"],
   ["squeeze_", "aten::squeeze_"],
   ["sspaddmm", "aten::sspaddmm"],
-  ["stft", "aten::stft"],
   ["istft", "aten::istft"],
   ["sum", "aten::sum"],
   ["nansum", "aten::nansum"],
@@ -6606,8 +1916,6 @@ export const methodTable: readonly (readonly [string, string, (readonly string[]
   ["unsqueeze_", "aten::unsqueeze_"],
   ["var", "aten::var"],
   ["viewAs", "aten::view_as"],
-  ["where", "aten::where"],
-  ["norm", "aten::norm"],
   ["frexp", "aten::frexp", ["mantissa","exponent"]],
   ["clone", "aten::clone"],
   ["positive", "aten::positive"],
@@ -6642,7 +1950,13 @@ export const methodTable: readonly (readonly [string, string, (readonly string[]
   ["toSparseCsc", "aten::to_sparse_csc"],
   ["toSparseBsr", "aten::to_sparse_bsr"],
   ["toSparseBsc", "aten::to_sparse_bsc"],
+  ["toMkldnn", "aten::to_mkldnn"],
   ["dequantize", "aten::dequantize"],
+  ["qScale", "aten::q_scale"],
+  ["qZeroPoint", "aten::q_zero_point"],
+  ["qPerChannelScales", "aten::q_per_channel_scales"],
+  ["qPerChannelZeroPoints", "aten::q_per_channel_zero_points"],
+  ["qPerChannelAxis", "aten::q_per_channel_axis"],
   ["intRepr", "aten::int_repr"],
   ["set_", "aten::set_"],
   ["isSetTo", "aten::is_set_to"],
@@ -6718,9 +2032,7 @@ export const methodTable: readonly (readonly [string, string, (readonly string[]
   ["takeAlongDim", "aten::take_along_dim"],
   ["indexSelect", "aten::index_select"],
   ["maskedSelect", "aten::masked_select"],
-  ["nonzero", "aten::nonzero"],
   ["nonzeroStatic", "aten::nonzero_static"],
-  ["nonzeroNumpy", "aten::nonzero_numpy"],
   ["argwhere", "aten::argwhere"],
   ["gather", "aten::gather"],
   ["addcmul", "aten::addcmul"],
@@ -6743,7 +2055,6 @@ export const methodTable: readonly (readonly [string, string, (readonly string[]
   ["lgamma_", "aten::lgamma_"],
   ["lgamma", "aten::lgamma"],
   ["digamma", "aten::digamma"],
-  ["polygamma", "aten::polygamma"],
   ["polygamma_", "aten::polygamma_"],
   ["erfinv", "aten::erfinv"],
   ["erfinv_", "aten::erfinv_"],
@@ -6791,7 +2102,6 @@ export const methodTable: readonly (readonly [string, string, (readonly string[]
   ["floatPower", "aten::float_power"],
   ["floatPower_", "aten::float_power_"],
   ["normal_", "aten::normal_"],
-  ["alias", "aten::alias"],
   ["isfinite", "aten::isfinite"],
   ["isinf", "aten::isinf"],
   ["isposinf", "aten::isposinf"],
@@ -6805,3 +2115,4463 @@ export const methodTable: readonly (readonly [string, string, (readonly string[]
   ["ger", "aten::ger"],
   ["toPaddedTensor", "aten::to_padded_tensor"],
 ];
+
+/** `native_dropout(Tensor input, float p, bool? train) -> (Tensor, Tensor)` */
+export const nativeDropout: {
+  (input: Tensor, p: number, train: boolean | null): [Tensor, Tensor];
+  (input: Tensor, options: { p: number; train: boolean | null }): [Tensor, Tensor];
+} = makeFunction("aten::native_dropout") as never;
+
+/** `dropout(Tensor input, float p, bool train) -> Tensor` */
+export const dropout: {
+  (input: Tensor, p: number, train: boolean): Tensor;
+  (input: Tensor, options: { p: number; train: boolean }): Tensor;
+} = makeFunction("aten::dropout") as never;
+
+/** `dropout_(Tensor(a!) self, float p, bool train) -> Tensor(a!)` */
+export const dropout_: {
+  (input: Tensor, p: number, train: boolean): Tensor;
+  (input: Tensor, options: { p: number; train: boolean }): Tensor;
+} = makeFunction("aten::dropout_") as never;
+
+/** `feature_dropout(Tensor input, float p, bool train) -> Tensor` */
+export const featureDropout: {
+  (input: Tensor, p: number, train: boolean): Tensor;
+  (input: Tensor, options: { p: number; train: boolean }): Tensor;
+} = makeFunction("aten::feature_dropout") as never;
+
+/** `feature_dropout_(Tensor(a!) self, float p, bool train) -> Tensor(a!)` */
+export const featureDropout_: {
+  (input: Tensor, p: number, train: boolean): Tensor;
+  (input: Tensor, options: { p: number; train: boolean }): Tensor;
+} = makeFunction("aten::feature_dropout_") as never;
+
+/** `alpha_dropout(Tensor input, float p, bool train) -> Tensor` */
+export const alphaDropout: {
+  (input: Tensor, p: number, train: boolean): Tensor;
+  (input: Tensor, options: { p: number; train: boolean }): Tensor;
+} = makeFunction("aten::alpha_dropout") as never;
+
+/** `alpha_dropout_(Tensor(a!) self, float p, bool train) -> Tensor(a!)` */
+export const alphaDropout_: {
+  (input: Tensor, p: number, train: boolean): Tensor;
+  (input: Tensor, options: { p: number; train: boolean }): Tensor;
+} = makeFunction("aten::alpha_dropout_") as never;
+
+/** `feature_alpha_dropout(Tensor input, float p, bool train) -> Tensor` */
+export const featureAlphaDropout: {
+  (input: Tensor, p: number, train: boolean): Tensor;
+  (input: Tensor, options: { p: number; train: boolean }): Tensor;
+} = makeFunction("aten::feature_alpha_dropout") as never;
+
+/** `feature_alpha_dropout_(Tensor(a!) self, float p, bool train) -> Tensor(a!)` */
+export const featureAlphaDropout_: {
+  (input: Tensor, p: number, train: boolean): Tensor;
+  (input: Tensor, options: { p: number; train: boolean }): Tensor;
+} = makeFunction("aten::feature_alpha_dropout_") as never;
+
+/** `abs(Tensor self) -> Tensor` */
+export const abs: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::abs") as never;
+
+/** `abs_(Tensor(a!) self) -> Tensor(a!)` */
+export const abs_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::abs_") as never;
+
+/** `absolute(Tensor self) -> Tensor` */
+export const absolute: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::absolute") as never;
+
+/** `angle(Tensor self) -> Tensor` */
+export const angle: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::angle") as never;
+
+/** `view_as_real(Tensor(a) self) -> Tensor(a)` */
+export const viewAsReal: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::view_as_real") as never;
+
+/** `view_as_complex(Tensor(a) self) -> Tensor(a)` */
+export const viewAsComplex: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::view_as_complex") as never;
+
+/** `sgn(Tensor self) -> Tensor` */
+export const sgn: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::sgn") as never;
+
+/** `real(Tensor(a) self) -> Tensor(a)` */
+export const real: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::real") as never;
+
+/** `imag(Tensor(a) self) -> Tensor(a)` */
+export const imag: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::imag") as never;
+
+/** `conj(Tensor(a) self) -> Tensor(a)` */
+export const conj: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::conj") as never;
+
+/** `conj_physical(Tensor self) -> Tensor` */
+export const conjPhysical: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::conj_physical") as never;
+
+/** `conj_physical_(Tensor(a!) self) -> Tensor(a!)` */
+export const conjPhysical_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::conj_physical_") as never;
+
+/** `resolve_conj(Tensor(a) self) -> Tensor(a)` */
+export const resolveConj: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::resolve_conj") as never;
+
+/** `resolve_neg(Tensor(a) self) -> Tensor(a)` */
+export const resolveNeg: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::resolve_neg") as never;
+
+/** `acos(Tensor self) -> Tensor` */
+export const acos: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::acos") as never;
+
+/** `acos_(Tensor(a!) self) -> Tensor(a!)` */
+export const acos_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::acos_") as never;
+
+/** `arccos(Tensor self) -> Tensor` */
+export const arccos: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::arccos") as never;
+
+/** `arccos_(Tensor(a!) self) -> Tensor(a!)` */
+export const arccos_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::arccos_") as never;
+
+/** `avg_pool1d(Tensor self, int[1] kernel_size, int[1] stride=[], int[1] padding=0, bool ceil_mode=False, bool count_include_pad=True) -> Tensor` */
+export const avgPool1d: {
+  (input: Tensor, kernelSize: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], ceilMode?: boolean, countIncludePad?: boolean): Tensor;
+  (input: Tensor, kernelSize: number | readonly number[], options?: { stride?: number | readonly number[]; padding?: number | readonly number[]; ceilMode?: boolean; countIncludePad?: boolean }): Tensor;
+  (input: Tensor, options: { kernelSize: number | readonly number[]; stride?: number | readonly number[]; padding?: number | readonly number[]; ceilMode?: boolean; countIncludePad?: boolean }): Tensor;
+} = makeFunction("aten::avg_pool1d") as never;
+
+/** `adaptive_avg_pool1d(Tensor self, int[1] output_size) -> Tensor` */
+export const adaptiveAvgPool1d: {
+  (input: Tensor, outputSize: number | readonly number[]): Tensor;
+  (input: Tensor, options: { outputSize: number | readonly number[] }): Tensor;
+  (input: Tensor, ...outputSize: number[]): Tensor;
+} = makeFunction("aten::adaptive_avg_pool1d") as never;
+
+/** `adaptive_max_pool1d(Tensor self, int[1] output_size) -> (Tensor, Tensor)` */
+export const adaptiveMaxPool1d: {
+  (input: Tensor, outputSize: number | readonly number[]): [Tensor, Tensor];
+  (input: Tensor, options: { outputSize: number | readonly number[] }): [Tensor, Tensor];
+  (input: Tensor, ...outputSize: number[]): [Tensor, Tensor];
+} = makeFunction("aten::adaptive_max_pool1d") as never;
+
+/** `add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor`<br>
+ * `add.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor` */
+export const add: {
+  (input: Tensor, other: Tensor, options?: { alpha?: Scalar; out?: Tensor }): Tensor;
+  (input: Tensor, other: Scalar, alpha?: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, other: Scalar, options?: { alpha?: Scalar; out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; alpha?: Scalar; out?: Tensor }): Tensor;
+} = makeFunction("aten::add") as never;
+
+/** `addmv(Tensor self, Tensor mat, Tensor vec, *, Scalar beta=1, Scalar alpha=1) -> Tensor` */
+export const addmv: {
+  (input: Tensor, mat: Tensor, vec: Tensor, options?: { beta?: Scalar; alpha?: Scalar; out?: Tensor }): Tensor;
+} = makeFunction("aten::addmv") as never;
+
+/** `addmv_(Tensor(a!) self, Tensor mat, Tensor vec, *, Scalar beta=1, Scalar alpha=1) -> Tensor(a!)` */
+export const addmv_: {
+  (input: Tensor, mat: Tensor, vec: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
+} = makeFunction("aten::addmv_") as never;
+
+/** `addr(Tensor self, Tensor vec1, Tensor vec2, *, Scalar beta=1, Scalar alpha=1) -> Tensor` */
+export const addr: {
+  (input: Tensor, vec1: Tensor, vec2: Tensor, options?: { beta?: Scalar; alpha?: Scalar; out?: Tensor }): Tensor;
+} = makeFunction("aten::addr") as never;
+
+/** `affine_grid_generator(Tensor theta, SymInt[] size, bool align_corners) -> Tensor` */
+export const affineGridGenerator: {
+  (theta: Tensor, size: readonly number[], alignCorners: boolean): Tensor;
+  (theta: Tensor, options: { size: readonly number[]; alignCorners: boolean }): Tensor;
+} = makeFunction("aten::affine_grid_generator") as never;
+
+/** `all.dim(Tensor self, int dim, bool keepdim=False) -> Tensor`<br>
+ * `all.dims(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor`<br>
+ * `all(Tensor self) -> Tensor` */
+export const all: {
+  (input: Tensor, dim: number, keepdim?: boolean, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, dim: number, options?: { keepdim?: boolean; out?: Tensor }): Tensor;
+  (input: Tensor, options: { dim: number; keepdim?: boolean; out?: Tensor }): Tensor;
+  (input: Tensor, dim?: readonly number[] | null, keepdim?: boolean, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options?: { dim?: readonly number[] | null; keepdim?: boolean; out?: Tensor }): Tensor;
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::all") as never;
+
+/** `allclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> bool` */
+export const allclose: {
+  (input: Tensor, other: Tensor, rtol?: number, atol?: number, equalNan?: boolean): boolean;
+  (input: Tensor, other: Tensor, options?: { rtol?: number; atol?: number; equalNan?: boolean }): boolean;
+} = makeFunction("aten::allclose") as never;
+
+/** `any.dim(Tensor self, int dim, bool keepdim=False) -> Tensor`<br>
+ * `any.dims(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor`<br>
+ * `any(Tensor self) -> Tensor` */
+export const any: {
+  (input: Tensor, dim: number, keepdim?: boolean, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, dim: number, options?: { keepdim?: boolean; out?: Tensor }): Tensor;
+  (input: Tensor, options: { dim: number; keepdim?: boolean; out?: Tensor }): Tensor;
+  (input: Tensor, dim?: readonly number[] | null, keepdim?: boolean, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options?: { dim?: readonly number[] | null; keepdim?: boolean; out?: Tensor }): Tensor;
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::any") as never;
+
+/** `arange(Scalar end, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
+ * `arange.start(Scalar start, Scalar end, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
+ * `arange.start_step(Scalar start, Scalar end, Scalar step=1, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
+export const arange: {
+  (end: Scalar, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (start: Scalar, end: Scalar, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (start: Scalar, end: Scalar, step?: Scalar, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (start: Scalar, end: Scalar, options?: { step?: Scalar; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+} = makeFactory("aten::arange") as never;
+
+/** `argmax(Tensor self, int? dim=None, bool keepdim=False) -> Tensor` */
+export const argmax: {
+  (input: Tensor, dim?: number | null, keepdim?: boolean, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options?: { dim?: number | null; keepdim?: boolean; out?: Tensor }): Tensor;
+} = makeFunction("aten::argmax") as never;
+
+/** `argmin(Tensor self, int? dim=None, bool keepdim=False) -> Tensor` */
+export const argmin: {
+  (input: Tensor, dim?: number | null, keepdim?: boolean, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options?: { dim?: number | null; keepdim?: boolean; out?: Tensor }): Tensor;
+} = makeFunction("aten::argmin") as never;
+
+/** `acosh(Tensor self) -> Tensor` */
+export const acosh: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::acosh") as never;
+
+/** `acosh_(Tensor(a!) self) -> Tensor(a!)` */
+export const acosh_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::acosh_") as never;
+
+/** `arccosh(Tensor self) -> Tensor` */
+export const arccosh: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::arccosh") as never;
+
+/** `arccosh_(Tensor(a!) self) -> Tensor(a!)` */
+export const arccosh_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::arccosh_") as never;
+
+/** `asinh(Tensor self) -> Tensor` */
+export const asinh: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::asinh") as never;
+
+/** `asinh_(Tensor(a!) self) -> Tensor(a!)` */
+export const asinh_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::asinh_") as never;
+
+/** `arcsinh(Tensor self) -> Tensor` */
+export const arcsinh: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::arcsinh") as never;
+
+/** `arcsinh_(Tensor(a!) self) -> Tensor(a!)` */
+export const arcsinh_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::arcsinh_") as never;
+
+/** `atanh(Tensor self) -> Tensor` */
+export const atanh: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::atanh") as never;
+
+/** `atanh_(Tensor(a!) self) -> Tensor(a!)` */
+export const atanh_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::atanh_") as never;
+
+/** `arctanh(Tensor self) -> Tensor` */
+export const arctanh: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::arctanh") as never;
+
+/** `arctanh_(Tensor(a!) self) -> Tensor(a!)` */
+export const arctanh_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::arctanh_") as never;
+
+/** `as_strided(Tensor(a) self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor(a)` */
+export const asStrided: {
+  (input: Tensor, size: readonly number[], stride: readonly number[], storageOffset?: number | null): Tensor;
+  (input: Tensor, size: readonly number[], stride: readonly number[], options?: { storageOffset?: number | null }): Tensor;
+  (input: Tensor, options: { size: readonly number[]; stride: readonly number[]; storageOffset?: number | null }): Tensor;
+} = makeFunction("aten::as_strided") as never;
+
+/** `as_strided_(Tensor(a!) self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor(a!)` */
+export const asStrided_: {
+  (input: Tensor, size: readonly number[], stride: readonly number[], storageOffset?: number | null): Tensor;
+  (input: Tensor, size: readonly number[], stride: readonly number[], options?: { storageOffset?: number | null }): Tensor;
+  (input: Tensor, options: { size: readonly number[]; stride: readonly number[]; storageOffset?: number | null }): Tensor;
+} = makeFunction("aten::as_strided_") as never;
+
+/** `asin(Tensor self) -> Tensor` */
+export const asin: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::asin") as never;
+
+/** `asin_(Tensor(a!) self) -> Tensor(a!)` */
+export const asin_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::asin_") as never;
+
+/** `arcsin(Tensor self) -> Tensor` */
+export const arcsin: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::arcsin") as never;
+
+/** `arcsin_(Tensor(a!) self) -> Tensor(a!)` */
+export const arcsin_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::arcsin_") as never;
+
+/** `atan(Tensor self) -> Tensor` */
+export const atan: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::atan") as never;
+
+/** `atan_(Tensor(a!) self) -> Tensor(a!)` */
+export const atan_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::atan_") as never;
+
+/** `arctan(Tensor self) -> Tensor` */
+export const arctan: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::arctan") as never;
+
+/** `arctan_(Tensor(a!) self) -> Tensor(a!)` */
+export const arctan_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::arctan_") as never;
+
+/** `baddbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor`<br>
+ * `baddbmm.dtype(Tensor self, Tensor batch1, Tensor batch2, ScalarType out_dtype, *, Scalar beta=1, Scalar alpha=1) -> Tensor` */
+export const baddbmm: {
+  (input: Tensor, batch1: Tensor, batch2: Tensor, options?: { beta?: Scalar; alpha?: Scalar; out?: Tensor }): Tensor;
+  (input: Tensor, batch1: Tensor, batch2: Tensor, outDtype: DType, options?: { beta?: Scalar; alpha?: Scalar; out?: Tensor }): Tensor;
+  (input: Tensor, batch1: Tensor, batch2: Tensor, options: { outDtype: DType; beta?: Scalar; alpha?: Scalar; out?: Tensor }): Tensor;
+} = makeFunction("aten::baddbmm") as never;
+
+/** `bartlett_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
+ * `bartlett_window.periodic(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
+export const bartlettWindow: {
+  (windowLength: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
+  (windowLength: number, periodic: boolean, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
+} = makeFactory("aten::bartlett_window") as never;
+
+/** `batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps, bool cudnn_enabled) -> Tensor` */
+export const batchNorm: {
+  (input: Tensor, weight: Tensor | null, bias: Tensor | null, runningMean: Tensor | null, runningVar: Tensor | null, training: boolean, momentum: number, eps: number, cudnnEnabled: boolean): Tensor;
+  (input: Tensor, options: { weight: Tensor | null; bias: Tensor | null; runningMean: Tensor | null; runningVar: Tensor | null; training: boolean; momentum: number; eps: number; cudnnEnabled: boolean }): Tensor;
+} = makeFunction("aten::batch_norm") as never;
+
+/** `quantized_batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor mean, Tensor var, float eps, float output_scale, int output_zero_point) -> Tensor` */
+export const quantizedBatchNorm: {
+  (input: Tensor, weight: Tensor | null, bias: Tensor | null, mean: Tensor, var_: Tensor, eps: number, outputScale: number, outputZeroPoint: number): Tensor;
+  (input: Tensor, mean: Tensor, var_: Tensor, options: { weight: Tensor | null; bias: Tensor | null; eps: number; outputScale: number; outputZeroPoint: number }): Tensor;
+} = makeFunction("aten::quantized_batch_norm") as never;
+
+/** `bernoulli(Tensor self, *, Generator? generator=None) -> Tensor`<br>
+ * `bernoulli.p(Tensor self, float p, *, Generator? generator=None) -> Tensor` */
+export const bernoulli: {
+  (input: Tensor, options?: { generator?: Generator | null; out?: Tensor }): Tensor;
+  (input: Tensor, p: number, options?: { generator?: Generator | null; out?: Tensor }): Tensor;
+  (input: Tensor, options: { p: number; generator?: Generator | null; out?: Tensor }): Tensor;
+} = makeFunction("aten::bernoulli") as never;
+
+/** `bilinear(Tensor input1, Tensor input2, Tensor weight, Tensor? bias=None) -> Tensor` */
+export const bilinear: {
+  (input1: Tensor, input2: Tensor, weight: Tensor, bias?: Tensor | null): Tensor;
+  (input1: Tensor, input2: Tensor, weight: Tensor, options?: { bias?: Tensor | null }): Tensor;
+} = makeFunction("aten::bilinear") as never;
+
+/** `binary_cross_entropy_with_logits(Tensor self, Tensor target, Tensor? weight=None, Tensor? pos_weight=None, int reduction=Mean) -> Tensor` */
+export const binaryCrossEntropyWithLogits: {
+  (input: Tensor, target: Tensor, weight?: Tensor | null, posWeight?: Tensor | null, reduction?: number): Tensor;
+  (input: Tensor, target: Tensor, options?: { weight?: Tensor | null; posWeight?: Tensor | null; reduction?: number }): Tensor;
+} = makeFunction("aten::binary_cross_entropy_with_logits") as never;
+
+/** `bincount(Tensor self, Tensor? weights=None, SymInt minlength=0) -> Tensor` */
+export const bincount: {
+  (input: Tensor, weights?: Tensor | null, minlength?: number): Tensor;
+  (input: Tensor, options?: { weights?: Tensor | null; minlength?: number }): Tensor;
+} = makeFunction("aten::bincount") as never;
+
+/** `bitwise_not(Tensor self) -> Tensor` */
+export const bitwiseNot: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::bitwise_not") as never;
+
+/** `copysign.Tensor(Tensor self, Tensor other) -> Tensor`<br>
+ * `copysign.Scalar(Tensor self, Scalar other) -> Tensor` */
+export const copysign: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, other: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; out?: Tensor }): Tensor;
+} = makeFunction("aten::copysign") as never;
+
+/** `logical_not(Tensor self) -> Tensor` */
+export const logicalNot: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::logical_not") as never;
+
+/** `logical_xor(Tensor self, Tensor other) -> Tensor` */
+export const logicalXor: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::logical_xor") as never;
+
+/** `logical_and(Tensor self, Tensor other) -> Tensor` */
+export const logicalAnd: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::logical_and") as never;
+
+/** `logical_or(Tensor self, Tensor other) -> Tensor` */
+export const logicalOr: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::logical_or") as never;
+
+/** `blackman_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
+ * `blackman_window.periodic(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
+export const blackmanWindow: {
+  (windowLength: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
+  (windowLength: number, periodic: boolean, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
+} = makeFactory("aten::blackman_window") as never;
+
+/** `bmm(Tensor self, Tensor mat2) -> Tensor`<br>
+ * `bmm.dtype(Tensor self, Tensor mat2, ScalarType out_dtype) -> Tensor` */
+export const bmm: {
+  (input: Tensor, mat2: Tensor, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, mat2: Tensor, outDtype: DType, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, mat2: Tensor, options: { outDtype: DType; out?: Tensor }): Tensor;
+} = makeFunction("aten::bmm") as never;
+
+/** `broadcast_to(Tensor(a) self, SymInt[] size) -> Tensor(a)` */
+export const broadcastTo: {
+  (input: Tensor, size: readonly number[]): Tensor;
+  (input: Tensor, options: { size: readonly number[] }): Tensor;
+  (input: Tensor, ...size: number[]): Tensor;
+} = makeFunction("aten::broadcast_to") as never;
+
+/** `cat(Tensor[] tensors, int dim=0) -> Tensor` */
+export const cat: {
+  (tensors: readonly Tensor[], dim?: number, options?: { out?: Tensor }): Tensor;
+  (tensors: readonly Tensor[], options?: { dim?: number; out?: Tensor }): Tensor;
+} = makeFunction("aten::cat") as never;
+
+/** `concat(Tensor[] tensors, int dim=0) -> Tensor` */
+export const concat: {
+  (tensors: readonly Tensor[], dim?: number, options?: { out?: Tensor }): Tensor;
+  (tensors: readonly Tensor[], options?: { dim?: number; out?: Tensor }): Tensor;
+} = makeFunction("aten::concat") as never;
+
+/** `concatenate(Tensor[] tensors, int dim=0) -> Tensor` */
+export const concatenate: {
+  (tensors: readonly Tensor[], dim?: number, options?: { out?: Tensor }): Tensor;
+  (tensors: readonly Tensor[], options?: { dim?: number; out?: Tensor }): Tensor;
+} = makeFunction("aten::concatenate") as never;
+
+/** `ceil(Tensor self) -> Tensor` */
+export const ceil: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::ceil") as never;
+
+/** `ceil_(Tensor(a!) self) -> Tensor(a!)` */
+export const ceil_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::ceil_") as never;
+
+/** `unsafe_chunk(Tensor self, int chunks, int dim=0) -> Tensor[]` */
+export const unsafeChunk: {
+  (input: Tensor, chunks: number, dim?: number): Tensor[];
+  (input: Tensor, chunks: number, options?: { dim?: number }): Tensor[];
+  (input: Tensor, options: { chunks: number; dim?: number }): Tensor[];
+} = makeFunction("aten::unsafe_chunk") as never;
+
+/** `chunk(Tensor(a -> *) self, int chunks, int dim=0) -> Tensor(a)[]` */
+export const chunk: {
+  (input: Tensor, chunks: number, dim?: number): Tensor[];
+  (input: Tensor, chunks: number, options?: { dim?: number }): Tensor[];
+  (input: Tensor, options: { chunks: number; dim?: number }): Tensor[];
+} = makeFunction("aten::chunk") as never;
+
+/** `tensor_split.sections(Tensor(a -> *) self, SymInt sections, int dim=0) -> Tensor(a)[]`<br>
+ * `tensor_split.indices(Tensor(a -> *) self, SymInt[] indices, int dim=0) -> Tensor(a)[]`<br>
+ * `tensor_split.tensor_indices_or_sections(Tensor(a -> *) self, Tensor tensor_indices_or_sections, int dim=0) -> Tensor(a)[]` */
+export const tensorSplit: {
+  (input: Tensor, sections: number, dim?: number): Tensor[];
+  (input: Tensor, sections: number, options?: { dim?: number }): Tensor[];
+  (input: Tensor, options: { sections: number; dim?: number }): Tensor[];
+  (input: Tensor, indices: readonly number[], dim?: number): Tensor[];
+  (input: Tensor, indices: readonly number[], options?: { dim?: number }): Tensor[];
+  (input: Tensor, options: { indices: readonly number[]; dim?: number }): Tensor[];
+  (input: Tensor, ...args: [...indices: number[], options: { dim?: number }]): Tensor[];
+  (input: Tensor, ...indices: number[]): Tensor[];
+  (input: Tensor, tensorIndicesOrSections: Tensor, dim?: number): Tensor[];
+  (input: Tensor, tensorIndicesOrSections: Tensor, options?: { dim?: number }): Tensor[];
+} = makeFunction("aten::tensor_split") as never;
+
+/** `clamp(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor`<br>
+ * `clamp.Tensor(Tensor self, Tensor? min=None, Tensor? max=None) -> Tensor` */
+export const clamp: {
+  (input: Tensor, min?: Scalar | null, max?: Scalar | null, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options?: { min?: Scalar | null; max?: Scalar | null; out?: Tensor }): Tensor;
+  (input: Tensor, min?: Tensor | null, max?: Tensor | null, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options?: { min?: Tensor | null; max?: Tensor | null; out?: Tensor }): Tensor;
+} = makeFunction("aten::clamp") as never;
+
+/** `clamp_(Tensor(a!) self, Scalar? min=None, Scalar? max=None) -> Tensor(a!)`<br>
+ * `clamp_.Tensor(Tensor(a!) self, Tensor? min=None, Tensor? max=None) -> Tensor(a!)` */
+export const clamp_: {
+  (input: Tensor, min?: Scalar | null, max?: Scalar | null): Tensor;
+  (input: Tensor, options?: { min?: Scalar | null; max?: Scalar | null }): Tensor;
+  (input: Tensor, min?: Tensor | null, max?: Tensor | null): Tensor;
+  (input: Tensor, options?: { min?: Tensor | null; max?: Tensor | null }): Tensor;
+} = makeFunction("aten::clamp_") as never;
+
+/** `clamp_max(Tensor self, Scalar max) -> Tensor`<br>
+ * `clamp_max.Tensor(Tensor self, Tensor max) -> Tensor` */
+export const clampMax: {
+  (input: Tensor, max: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { max: Scalar; out?: Tensor }): Tensor;
+  (input: Tensor, max: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::clamp_max") as never;
+
+/** `clamp_max_(Tensor(a!) self, Scalar max) -> Tensor(a!)`<br>
+ * `clamp_max_.Tensor(Tensor(a!) self, Tensor max) -> Tensor(a!)` */
+export const clampMax_: {
+  (input: Tensor, max: Scalar): Tensor;
+  (input: Tensor, options: { max: Scalar }): Tensor;
+  (input: Tensor, max: Tensor): Tensor;
+} = makeFunction("aten::clamp_max_") as never;
+
+/** `clamp_min(Tensor self, Scalar min) -> Tensor`<br>
+ * `clamp_min.Tensor(Tensor self, Tensor min) -> Tensor` */
+export const clampMin: {
+  (input: Tensor, min: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { min: Scalar; out?: Tensor }): Tensor;
+  (input: Tensor, min: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::clamp_min") as never;
+
+/** `clamp_min_(Tensor(a!) self, Scalar min) -> Tensor(a!)`<br>
+ * `clamp_min_.Tensor(Tensor(a!) self, Tensor min) -> Tensor(a!)` */
+export const clampMin_: {
+  (input: Tensor, min: Scalar): Tensor;
+  (input: Tensor, options: { min: Scalar }): Tensor;
+  (input: Tensor, min: Tensor): Tensor;
+} = makeFunction("aten::clamp_min_") as never;
+
+/** `clip(Tensor self, Scalar? min=None, Scalar? max=None) -> Tensor`<br>
+ * `clip.Tensor(Tensor self, Tensor? min=None, Tensor? max=None) -> Tensor` */
+export const clip: {
+  (input: Tensor, min?: Scalar | null, max?: Scalar | null, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options?: { min?: Scalar | null; max?: Scalar | null; out?: Tensor }): Tensor;
+  (input: Tensor, min?: Tensor | null, max?: Tensor | null, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options?: { min?: Tensor | null; max?: Tensor | null; out?: Tensor }): Tensor;
+} = makeFunction("aten::clip") as never;
+
+/** `clip_(Tensor(a!) self, Scalar? min=None, Scalar? max=None) -> Tensor(a!)`<br>
+ * `clip_.Tensor(Tensor(a!) self, Tensor? min=None, Tensor? max=None) -> Tensor(a!)` */
+export const clip_: {
+  (input: Tensor, min?: Scalar | null, max?: Scalar | null): Tensor;
+  (input: Tensor, options?: { min?: Scalar | null; max?: Scalar | null }): Tensor;
+  (input: Tensor, min?: Tensor | null, max?: Tensor | null): Tensor;
+  (input: Tensor, options?: { min?: Tensor | null; max?: Tensor | null }): Tensor;
+} = makeFunction("aten::clip_") as never;
+
+/** `cudnn_is_acceptable(Tensor self) -> bool` */
+export const cudnnIsAcceptable: {
+  (input: Tensor): boolean;
+} = makeFunction("aten::cudnn_is_acceptable") as never;
+
+/** `complex(Tensor real, Tensor imag) -> Tensor` */
+export const complex: {
+  (real: Tensor, imag: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::complex") as never;
+
+/** `polar(Tensor abs, Tensor angle) -> Tensor` */
+export const polar: {
+  (abs: Tensor, angle: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::polar") as never;
+
+/** `constant_pad_nd(Tensor self, SymInt[] pad, Scalar value=0) -> Tensor` */
+export const constantPadNd: {
+  (input: Tensor, pad: readonly number[], value?: Scalar): Tensor;
+  (input: Tensor, pad: readonly number[], options?: { value?: Scalar }): Tensor;
+  (input: Tensor, options: { pad: readonly number[]; value?: Scalar }): Tensor;
+  (input: Tensor, ...args: [...pad: number[], options: { value?: Scalar }]): Tensor;
+  (input: Tensor, ...pad: number[]): Tensor;
+} = makeFunction("aten::constant_pad_nd") as never;
+
+/** `convolution(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups) -> Tensor` */
+export const convolution: {
+  (input: Tensor, weight: Tensor, bias: Tensor | null, stride: readonly number[], padding: readonly number[], dilation: readonly number[], transposed: boolean, outputPadding: readonly number[], groups: number): Tensor;
+  (input: Tensor, weight: Tensor, options: { bias: Tensor | null; stride: readonly number[]; padding: readonly number[]; dilation: readonly number[]; transposed: boolean; outputPadding: readonly number[]; groups: number }): Tensor;
+} = makeFunction("aten::convolution") as never;
+
+/** `conv1d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[1] stride=1, SymInt[1] padding=0, SymInt[1] dilation=1, SymInt groups=1) -> Tensor`<br>
+ * `conv1d.padding(Tensor input, Tensor weight, Tensor? bias=None, SymInt[1] stride=1, str padding="valid", SymInt[1] dilation=1, SymInt groups=1) -> Tensor` */
+export const conv1d: {
+  (input: Tensor, weight: Tensor, bias?: Tensor | null, stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], groups?: number): Tensor;
+  (input: Tensor, weight: Tensor, options?: { bias?: Tensor | null; stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; groups?: number }): Tensor;
+  (input: Tensor, weight: Tensor, bias?: Tensor | null, stride?: number | readonly number[], padding?: "valid" | "same", dilation?: number | readonly number[], groups?: number): Tensor;
+  (input: Tensor, weight: Tensor, options?: { bias?: Tensor | null; stride?: number | readonly number[]; padding?: "valid" | "same"; dilation?: number | readonly number[]; groups?: number }): Tensor;
+} = makeFunction("aten::conv1d") as never;
+
+/** `conv2d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[2] stride=1, SymInt[2] padding=0, SymInt[2] dilation=1, SymInt groups=1) -> Tensor`<br>
+ * `conv2d.padding(Tensor input, Tensor weight, Tensor? bias=None, SymInt[2] stride=1, str padding="valid", SymInt[2] dilation=1, SymInt groups=1) -> Tensor` */
+export const conv2d: {
+  (input: Tensor, weight: Tensor, bias?: Tensor | null, stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], groups?: number): Tensor;
+  (input: Tensor, weight: Tensor, options?: { bias?: Tensor | null; stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; groups?: number }): Tensor;
+  (input: Tensor, weight: Tensor, bias?: Tensor | null, stride?: number | readonly number[], padding?: "valid" | "same", dilation?: number | readonly number[], groups?: number): Tensor;
+  (input: Tensor, weight: Tensor, options?: { bias?: Tensor | null; stride?: number | readonly number[]; padding?: "valid" | "same"; dilation?: number | readonly number[]; groups?: number }): Tensor;
+} = makeFunction("aten::conv2d") as never;
+
+/** `conv3d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[3] stride=1, SymInt[3] padding=0, SymInt[3] dilation=1, SymInt groups=1) -> Tensor`<br>
+ * `conv3d.padding(Tensor input, Tensor weight, Tensor? bias=None, SymInt[3] stride=1, str padding="valid", SymInt[3] dilation=1, SymInt groups=1) -> Tensor` */
+export const conv3d: {
+  (input: Tensor, weight: Tensor, bias?: Tensor | null, stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], groups?: number): Tensor;
+  (input: Tensor, weight: Tensor, options?: { bias?: Tensor | null; stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; groups?: number }): Tensor;
+  (input: Tensor, weight: Tensor, bias?: Tensor | null, stride?: number | readonly number[], padding?: "valid" | "same", dilation?: number | readonly number[], groups?: number): Tensor;
+  (input: Tensor, weight: Tensor, options?: { bias?: Tensor | null; stride?: number | readonly number[]; padding?: "valid" | "same"; dilation?: number | readonly number[]; groups?: number }): Tensor;
+} = makeFunction("aten::conv3d") as never;
+
+/** `conv_tbc(Tensor self, Tensor weight, Tensor bias, int pad=0) -> Tensor` */
+export const convTbc: {
+  (input: Tensor, weight: Tensor, bias: Tensor, pad?: number): Tensor;
+  (input: Tensor, weight: Tensor, bias: Tensor, options?: { pad?: number }): Tensor;
+} = makeFunction("aten::conv_tbc") as never;
+
+/** `conv_transpose1d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[1] stride=1, SymInt[1] padding=0, SymInt[1] output_padding=0, SymInt groups=1, SymInt[1] dilation=1) -> Tensor` */
+export const convTranspose1d: {
+  (input: Tensor, weight: Tensor, bias?: Tensor | null, stride?: number | readonly number[], padding?: number | readonly number[], outputPadding?: number | readonly number[], groups?: number, dilation?: number | readonly number[]): Tensor;
+  (input: Tensor, weight: Tensor, options?: { bias?: Tensor | null; stride?: number | readonly number[]; padding?: number | readonly number[]; outputPadding?: number | readonly number[]; groups?: number; dilation?: number | readonly number[] }): Tensor;
+} = makeFunction("aten::conv_transpose1d") as never;
+
+/** `conv_transpose2d.input(Tensor input, Tensor weight, Tensor? bias=None, SymInt[2] stride=1, SymInt[2] padding=0, SymInt[2] output_padding=0, SymInt groups=1, SymInt[2] dilation=1) -> Tensor` */
+export const convTranspose2d: {
+  (input: Tensor, weight: Tensor, bias?: Tensor | null, stride?: number | readonly number[], padding?: number | readonly number[], outputPadding?: number | readonly number[], groups?: number, dilation?: number | readonly number[]): Tensor;
+  (input: Tensor, weight: Tensor, options?: { bias?: Tensor | null; stride?: number | readonly number[]; padding?: number | readonly number[]; outputPadding?: number | readonly number[]; groups?: number; dilation?: number | readonly number[] }): Tensor;
+} = makeFunction("aten::conv_transpose2d") as never;
+
+/** `conv_transpose3d.input(Tensor input, Tensor weight, Tensor? bias=None, SymInt[3] stride=1, SymInt[3] padding=0, SymInt[3] output_padding=0, SymInt groups=1, SymInt[3] dilation=1) -> Tensor` */
+export const convTranspose3d: {
+  (input: Tensor, weight: Tensor, bias?: Tensor | null, stride?: number | readonly number[], padding?: number | readonly number[], outputPadding?: number | readonly number[], groups?: number, dilation?: number | readonly number[]): Tensor;
+  (input: Tensor, weight: Tensor, options?: { bias?: Tensor | null; stride?: number | readonly number[]; padding?: number | readonly number[]; outputPadding?: number | readonly number[]; groups?: number; dilation?: number | readonly number[] }): Tensor;
+} = makeFunction("aten::conv_transpose3d") as never;
+
+/** `cos(Tensor self) -> Tensor` */
+export const cos: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::cos") as never;
+
+/** `cos_(Tensor(a!) self) -> Tensor(a!)` */
+export const cos_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::cos_") as never;
+
+/** `cosh(Tensor self) -> Tensor` */
+export const cosh: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::cosh") as never;
+
+/** `cosh_(Tensor(a!) self) -> Tensor(a!)` */
+export const cosh_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::cosh_") as never;
+
+/** `cosine_embedding_loss(Tensor input1, Tensor input2, Tensor target, float margin=0.0, int reduction=Mean) -> Tensor` */
+export const cosineEmbeddingLoss: {
+  (input1: Tensor, input2: Tensor, target: Tensor, margin?: number, reduction?: number): Tensor;
+  (input1: Tensor, input2: Tensor, target: Tensor, options?: { margin?: number; reduction?: number }): Tensor;
+} = makeFunction("aten::cosine_embedding_loss") as never;
+
+/** `count_nonzero.dim_IntList(Tensor self, int[] dim) -> Tensor`<br>
+ * `count_nonzero(Tensor self, int? dim=None) -> Tensor` */
+export const countNonzero: {
+  (input: Tensor, dim: readonly number[]): Tensor;
+  (input: Tensor, options: { dim: readonly number[] }): Tensor;
+  (input: Tensor, ...dim: number[]): Tensor;
+  (input: Tensor, dim?: number | null): Tensor;
+  (input: Tensor, options?: { dim?: number | null }): Tensor;
+} = makeFunction("aten::count_nonzero") as never;
+
+/** `cov(Tensor self, *, int correction=1, Tensor? fweights=None, Tensor? aweights=None) -> Tensor` */
+export const cov: {
+  (input: Tensor, options?: { correction?: number; fweights?: Tensor | null; aweights?: Tensor | null }): Tensor;
+} = makeFunction("aten::cov") as never;
+
+/** `corrcoef(Tensor self) -> Tensor` */
+export const corrcoef: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::corrcoef") as never;
+
+/** `cudnn_affine_grid_generator(Tensor theta, int N, int C, int H, int W) -> Tensor grid` */
+export const cudnnAffineGridGenerator: {
+  (theta: Tensor, N: number, C: number, H: number, W: number): Tensor;
+  (theta: Tensor, options: { N: number; C: number; H: number; W: number }): Tensor;
+} = makeFunction("aten::cudnn_affine_grid_generator") as never;
+
+/** `cudnn_batch_norm(Tensor input, Tensor weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float exponential_average_factor, float epsilon) -> (Tensor, Tensor, Tensor, Tensor)` */
+export const cudnnBatchNorm: {
+  (input: Tensor, weight: Tensor, bias: Tensor | null, runningMean: Tensor | null, runningVar: Tensor | null, training: boolean, exponentialAverageFactor: number, epsilon: number): [Tensor, Tensor, Tensor, Tensor];
+  (input: Tensor, weight: Tensor, options: { bias: Tensor | null; runningMean: Tensor | null; runningVar: Tensor | null; training: boolean; exponentialAverageFactor: number; epsilon: number }): [Tensor, Tensor, Tensor, Tensor];
+} = makeFunction("aten::cudnn_batch_norm") as never;
+
+/** `cudnn_convolution(Tensor self, Tensor weight, SymInt[] padding, SymInt[] stride, SymInt[] dilation, SymInt groups, bool benchmark, bool deterministic, bool allow_tf32) -> Tensor` */
+export const cudnnConvolution: {
+  (input: Tensor, weight: Tensor, padding: readonly number[], stride: readonly number[], dilation: readonly number[], groups: number, benchmark: boolean, deterministic: boolean, allowTf32: boolean, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, weight: Tensor, options: { padding: readonly number[]; stride: readonly number[]; dilation: readonly number[]; groups: number; benchmark: boolean; deterministic: boolean; allowTf32: boolean; out?: Tensor }): Tensor;
+} = makeFunction("aten::cudnn_convolution") as never;
+
+/** `cudnn_convolution_transpose(Tensor self, Tensor weight, SymInt[] padding, SymInt[] output_padding, SymInt[] stride, SymInt[] dilation, SymInt groups, bool benchmark, bool deterministic, bool allow_tf32) -> Tensor` */
+export const cudnnConvolutionTranspose: {
+  (input: Tensor, weight: Tensor, padding: readonly number[], outputPadding: readonly number[], stride: readonly number[], dilation: readonly number[], groups: number, benchmark: boolean, deterministic: boolean, allowTf32: boolean): Tensor;
+  (input: Tensor, weight: Tensor, options: { padding: readonly number[]; outputPadding: readonly number[]; stride: readonly number[]; dilation: readonly number[]; groups: number; benchmark: boolean; deterministic: boolean; allowTf32: boolean }): Tensor;
+} = makeFunction("aten::cudnn_convolution_transpose") as never;
+
+/** `cudnn_convolution_relu(Tensor self, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, SymInt groups) -> Tensor` */
+export const cudnnConvolutionRelu: {
+  (input: Tensor, weight: Tensor, bias: Tensor | null, stride: readonly number[], padding: readonly number[], dilation: readonly number[], groups: number): Tensor;
+  (input: Tensor, weight: Tensor, options: { bias: Tensor | null; stride: readonly number[]; padding: readonly number[]; dilation: readonly number[]; groups: number }): Tensor;
+} = makeFunction("aten::cudnn_convolution_relu") as never;
+
+/** `cudnn_convolution_add_relu(Tensor self, Tensor weight, Tensor z, Scalar? alpha, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, SymInt groups) -> Tensor` */
+export const cudnnConvolutionAddRelu: {
+  (input: Tensor, weight: Tensor, z: Tensor, alpha: Scalar | null, bias: Tensor | null, stride: readonly number[], padding: readonly number[], dilation: readonly number[], groups: number): Tensor;
+  (input: Tensor, weight: Tensor, z: Tensor, options: { alpha: Scalar | null; bias: Tensor | null; stride: readonly number[]; padding: readonly number[]; dilation: readonly number[]; groups: number }): Tensor;
+} = makeFunction("aten::cudnn_convolution_add_relu") as never;
+
+/** `cudnn_grid_sampler(Tensor self, Tensor grid) -> Tensor output` */
+export const cudnnGridSampler: {
+  (input: Tensor, grid: Tensor): Tensor;
+} = makeFunction("aten::cudnn_grid_sampler") as never;
+
+/** `cummax(Tensor self, int dim) -> (Tensor values, Tensor indices)` */
+export const cummax: {
+  (input: Tensor, dim: number): { values: Tensor; indices: Tensor };
+  (input: Tensor, options: { dim: number }): { values: Tensor; indices: Tensor };
+} = makeFunction("aten::cummax", ["values","indices"]) as never;
+
+/** `cummin(Tensor self, int dim) -> (Tensor values, Tensor indices)` */
+export const cummin: {
+  (input: Tensor, dim: number): { values: Tensor; indices: Tensor };
+  (input: Tensor, options: { dim: number }): { values: Tensor; indices: Tensor };
+} = makeFunction("aten::cummin", ["values","indices"]) as never;
+
+/** `cumprod(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor` */
+export const cumprod: {
+  (input: Tensor, dim: number, options?: { dtype?: DType | null; out?: Tensor }): Tensor;
+  (input: Tensor, options: { dim: number; dtype?: DType | null; out?: Tensor }): Tensor;
+} = makeFunction("aten::cumprod") as never;
+
+/** `cumsum(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor` */
+export const cumsum: {
+  (input: Tensor, dim: number, options?: { dtype?: DType | null; out?: Tensor }): Tensor;
+  (input: Tensor, options: { dim: number; dtype?: DType | null; out?: Tensor }): Tensor;
+} = makeFunction("aten::cumsum") as never;
+
+/** `cumulative_trapezoid.x(Tensor y, Tensor x, *, int dim=-1) -> Tensor`<br>
+ * `cumulative_trapezoid.dx(Tensor y, *, Scalar dx=1, int dim=-1) -> Tensor` */
+export const cumulativeTrapezoid: {
+  (y: Tensor, x: Tensor, options?: { dim?: number }): Tensor;
+  (y: Tensor, options?: { dx?: Scalar; dim?: number }): Tensor;
+} = makeFunction("aten::cumulative_trapezoid") as never;
+
+/** `ctc_loss.IntList(Tensor log_probs, Tensor targets, int[] input_lengths, int[] target_lengths, int blank=0, int reduction=Mean, bool zero_infinity=False) -> Tensor`<br>
+ * `ctc_loss.Tensor(Tensor log_probs, Tensor targets, Tensor input_lengths, Tensor target_lengths, int blank=0, int reduction=Mean, bool zero_infinity=False) -> Tensor` */
+export const ctcLoss: {
+  (logProbs: Tensor, targets: Tensor, inputLengths: readonly number[], targetLengths: readonly number[], blank?: number, reduction?: number, zeroInfinity?: boolean): Tensor;
+  (logProbs: Tensor, targets: Tensor, inputLengths: readonly number[], targetLengths: readonly number[], options?: { blank?: number; reduction?: number; zeroInfinity?: boolean }): Tensor;
+  (logProbs: Tensor, targets: Tensor, options: { inputLengths: readonly number[]; targetLengths: readonly number[]; blank?: number; reduction?: number; zeroInfinity?: boolean }): Tensor;
+  (logProbs: Tensor, targets: Tensor, inputLengths: Tensor, targetLengths: Tensor, blank?: number, reduction?: number, zeroInfinity?: boolean): Tensor;
+  (logProbs: Tensor, targets: Tensor, inputLengths: Tensor, targetLengths: Tensor, options?: { blank?: number; reduction?: number; zeroInfinity?: boolean }): Tensor;
+} = makeFunction("aten::ctc_loss") as never;
+
+/** `diag_embed(Tensor self, int offset=0, int dim1=-2, int dim2=-1) -> Tensor` */
+export const diagEmbed: {
+  (input: Tensor, offset?: number, dim1?: number, dim2?: number): Tensor;
+  (input: Tensor, options?: { offset?: number; dim1?: number; dim2?: number }): Tensor;
+} = makeFunction("aten::diag_embed") as never;
+
+/** `diagflat(Tensor self, int offset=0) -> Tensor` */
+export const diagflat: {
+  (input: Tensor, offset?: number): Tensor;
+  (input: Tensor, options?: { offset?: number }): Tensor;
+} = makeFunction("aten::diagflat") as never;
+
+/** `diagonal(Tensor(a) self, int offset=0, int dim1=0, int dim2=1) -> Tensor(a)` */
+export const diagonal: {
+  (input: Tensor, offset?: number, dim1?: number, dim2?: number): Tensor;
+  (input: Tensor, options?: { offset?: number; dim1?: number; dim2?: number }): Tensor;
+} = makeFunction("aten::diagonal") as never;
+
+/** `diff(Tensor self, int n=1, int dim=-1, Tensor? prepend=None, Tensor? append=None) -> Tensor` */
+export const diff: {
+  (input: Tensor, n?: number, dim?: number, prepend?: Tensor | null, append?: Tensor | null, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options?: { n?: number; dim?: number; prepend?: Tensor | null; append?: Tensor | null; out?: Tensor }): Tensor;
+} = makeFunction("aten::diff") as never;
+
+/** `gradient.scalarint(Tensor self, *, Scalar? spacing=None, int? dim=None, int edge_order=1) -> Tensor[]`<br>
+ * `gradient.scalararray(Tensor self, *, Scalar spacing, int[] dim, int edge_order=1) -> Tensor[]`<br>
+ * `gradient.array(Tensor self, *, int[] dim, int edge_order=1) -> Tensor[]`<br>
+ * `gradient.scalarrayint(Tensor self, *, Scalar[] spacing, int? dim=None, int edge_order=1) -> Tensor[]`<br>
+ * `gradient.scalarrayarray(Tensor self, *, Scalar[] spacing, int[] dim, int edge_order=1) -> Tensor[]`<br>
+ * `gradient.tensorarrayint(Tensor self, *, Tensor[] spacing, int? dim=None, int edge_order=1) -> Tensor[]`<br>
+ * `gradient.tensorarray(Tensor self, *, Tensor[] spacing, int[] dim, int edge_order=1) -> Tensor[]` */
+export const gradient: {
+  (input: Tensor, options?: { spacing?: Scalar | null; dim?: number | null; edgeOrder?: number }): Tensor[];
+  (input: Tensor, options: { spacing: Scalar; dim: readonly number[]; edgeOrder?: number }): Tensor[];
+  (input: Tensor, options: { dim: readonly number[]; edgeOrder?: number }): Tensor[];
+  (input: Tensor, options: { spacing: readonly Scalar[]; dim?: number | null; edgeOrder?: number }): Tensor[];
+  (input: Tensor, options: { spacing: readonly Scalar[]; dim: readonly number[]; edgeOrder?: number }): Tensor[];
+  (input: Tensor, options: { spacing: readonly Tensor[]; dim?: number | null; edgeOrder?: number }): Tensor[];
+  (input: Tensor, options: { spacing: readonly Tensor[]; dim: readonly number[]; edgeOrder?: number }): Tensor[];
+} = makeFunction("aten::gradient") as never;
+
+/** `div.Tensor(Tensor self, Tensor other) -> Tensor`<br>
+ * `div.Tensor_mode(Tensor self, Tensor other, *, str? rounding_mode) -> Tensor`<br>
+ * `div.Scalar(Tensor self, Scalar other) -> Tensor`<br>
+ * `div.Scalar_mode(Tensor self, Scalar other, *, str? rounding_mode) -> Tensor` */
+export const div: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, other: Tensor, options: { roundingMode: "trunc" | "floor" | null; out?: Tensor }): Tensor;
+  (input: Tensor, other: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; out?: Tensor }): Tensor;
+  (input: Tensor, other: Scalar, options: { roundingMode: "trunc" | "floor" | null; out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; roundingMode: "trunc" | "floor" | null; out?: Tensor }): Tensor;
+} = makeFunction("aten::div") as never;
+
+/** `divide.Tensor(Tensor self, Tensor other) -> Tensor`<br>
+ * `divide.Scalar(Tensor self, Scalar other) -> Tensor`<br>
+ * `divide.Tensor_mode(Tensor self, Tensor other, *, str? rounding_mode) -> Tensor`<br>
+ * `divide.Scalar_mode(Tensor self, Scalar other, *, str? rounding_mode) -> Tensor` */
+export const divide: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, other: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; out?: Tensor }): Tensor;
+  (input: Tensor, other: Tensor, options: { roundingMode: "trunc" | "floor" | null; out?: Tensor }): Tensor;
+  (input: Tensor, other: Scalar, options: { roundingMode: "trunc" | "floor" | null; out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; roundingMode: "trunc" | "floor" | null; out?: Tensor }): Tensor;
+} = makeFunction("aten::divide") as never;
+
+/** `true_divide.Tensor(Tensor self, Tensor other) -> Tensor`<br>
+ * `true_divide.Scalar(Tensor self, Scalar other) -> Tensor` */
+export const trueDivide: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, other: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; out?: Tensor }): Tensor;
+} = makeFunction("aten::true_divide") as never;
+
+/** `dot(Tensor self, Tensor tensor) -> Tensor` */
+export const dot: {
+  (input: Tensor, tensor: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::dot") as never;
+
+/** `vdot(Tensor self, Tensor other) -> Tensor` */
+export const vdot: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::vdot") as never;
+
+/** `embedding(Tensor weight, Tensor indices, SymInt padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False) -> Tensor` */
+export const embedding: {
+  (weight: Tensor, indices: Tensor, paddingIdx?: number, scaleGradByFreq?: boolean, sparse?: boolean): Tensor;
+  (weight: Tensor, indices: Tensor, options?: { paddingIdx?: number; scaleGradByFreq?: boolean; sparse?: boolean }): Tensor;
+} = makeFunction("aten::embedding") as never;
+
+/** `embedding_renorm_(Tensor(a!) self, Tensor indices, float max_norm, float norm_type) -> Tensor(a!)` */
+export const embeddingRenorm_: {
+  (input: Tensor, indices: Tensor, maxNorm: number, normType: number): Tensor;
+  (input: Tensor, indices: Tensor, options: { maxNorm: number; normType: number }): Tensor;
+} = makeFunction("aten::embedding_renorm_") as never;
+
+/** `row_stack(Tensor[] tensors) -> Tensor` */
+export const rowStack: {
+  (tensors: readonly Tensor[], options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::row_stack") as never;
+
+/** `embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, int mode=0, bool sparse=False, Tensor? per_sample_weights=None, bool include_last_offset=False) -> (Tensor, Tensor, Tensor, Tensor)`<br>
+ * `embedding_bag.padding_idx(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq, int mode, bool sparse, Tensor? per_sample_weights, bool include_last_offset, int? padding_idx) -> (Tensor, Tensor, Tensor, Tensor)` */
+export const embeddingBag: {
+  (weight: Tensor, indices: Tensor, offsets: Tensor, scaleGradByFreq?: boolean, mode?: number, sparse?: boolean, perSampleWeights?: Tensor | null, includeLastOffset?: boolean): [Tensor, Tensor, Tensor, Tensor];
+  (weight: Tensor, indices: Tensor, offsets: Tensor, options?: { scaleGradByFreq?: boolean; mode?: number; sparse?: boolean; perSampleWeights?: Tensor | null; includeLastOffset?: boolean }): [Tensor, Tensor, Tensor, Tensor];
+  (weight: Tensor, indices: Tensor, offsets: Tensor, scaleGradByFreq: boolean, mode: number, sparse: boolean, perSampleWeights: Tensor | null, includeLastOffset: boolean, paddingIdx: number | null): [Tensor, Tensor, Tensor, Tensor];
+  (weight: Tensor, indices: Tensor, offsets: Tensor, options: { scaleGradByFreq: boolean; mode: number; sparse: boolean; perSampleWeights: Tensor | null; includeLastOffset: boolean; paddingIdx: number | null }): [Tensor, Tensor, Tensor, Tensor];
+} = makeFunction("aten::embedding_bag") as never;
+
+/** `empty.memory_format(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor` */
+export const empty: {
+  (size: readonly number[], options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (...args: [...size: number[], options: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; out?: Tensor; requiresGrad?: boolean }]): Tensor;
+  (...size: number[]): Tensor;
+} = makeFactory("aten::empty") as never;
+
+/** `empty_permuted(SymInt[] size, int[] physical_layout, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
+export const emptyPermuted: {
+  (size: readonly number[], physicalLayout: readonly number[], options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
+} = makeFactory("aten::empty_permuted") as never;
+
+/** `empty_quantized(int[] size, Tensor qtensor, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor` */
+export const emptyQuantized: {
+  (size: readonly number[], qtensor: Tensor, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
+  (qtensor: Tensor, options: { size: readonly number[]; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
+} = makeFactory("aten::empty_quantized") as never;
+
+/** `empty_like(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor` */
+export const emptyLike: {
+  (input: Tensor, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
+} = makeFunction("aten::empty_like") as never;
+
+/** `empty_strided(SymInt[] size, SymInt[] stride, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
+export const emptyStrided: {
+  (size: readonly number[], stride: readonly number[], options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
+} = makeFactory("aten::empty_strided") as never;
+
+/** `erf(Tensor self) -> Tensor` */
+export const erf: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::erf") as never;
+
+/** `erf_(Tensor(a!) self) -> Tensor(a!)` */
+export const erf_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::erf_") as never;
+
+/** `erfc(Tensor self) -> Tensor` */
+export const erfc: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::erfc") as never;
+
+/** `erfc_(Tensor(a!) self) -> Tensor(a!)` */
+export const erfc_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::erfc_") as never;
+
+/** `exp(Tensor self) -> Tensor` */
+export const exp: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::exp") as never;
+
+/** `exp_(Tensor(a!) self) -> Tensor(a!)` */
+export const exp_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::exp_") as never;
+
+/** `exp2(Tensor self) -> Tensor` */
+export const exp2: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::exp2") as never;
+
+/** `exp2_(Tensor(a!) self) -> Tensor(a!)` */
+export const exp2_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::exp2_") as never;
+
+/** `expm1(Tensor self) -> Tensor` */
+export const expm1: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::expm1") as never;
+
+/** `expm1_(Tensor(a!) self) -> Tensor(a!)` */
+export const expm1_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::expm1_") as never;
+
+/** `eye(SymInt n, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
+ * `eye.m(SymInt n, SymInt m, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
+export const eye: {
+  (n: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (n: number, m: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+} = makeFactory("aten::eye") as never;
+
+/** `flatten.using_ints(Tensor(a) self, int start_dim=0, int end_dim=-1) -> Tensor(a)` */
+export const flatten: {
+  (input: Tensor, startDim?: number, endDim?: number): Tensor;
+  (input: Tensor, options?: { startDim?: number; endDim?: number }): Tensor;
+} = makeFunction("aten::flatten") as never;
+
+/** `unflatten.int(Tensor(a) self, int dim, SymInt[] sizes) -> Tensor(a)` */
+export const unflatten: {
+  (input: Tensor, dim: number, sizes: readonly number[]): Tensor;
+  (input: Tensor, options: { dim: number; sizes: readonly number[] }): Tensor;
+} = makeFunction("aten::unflatten") as never;
+
+/** `fill.Scalar(Tensor self, Scalar value) -> Tensor`<br>
+ * `fill.Tensor(Tensor self, Tensor value) -> Tensor` */
+export const fill: {
+  (input: Tensor, value: Scalar): Tensor;
+  (input: Tensor, options: { value: Scalar }): Tensor;
+  (input: Tensor, value: Tensor): Tensor;
+} = makeFunction("aten::fill") as never;
+
+/** `fill_.Scalar(Tensor(a!) self, Scalar value) -> Tensor(a!)`<br>
+ * `fill_.Tensor(Tensor(a!) self, Tensor value) -> Tensor(a!)` */
+export const fill_: {
+  (input: Tensor, value: Scalar): Tensor;
+  (input: Tensor, options: { value: Scalar }): Tensor;
+  (input: Tensor, value: Tensor): Tensor;
+} = makeFunction("aten::fill_") as never;
+
+/** `floor(Tensor self) -> Tensor` */
+export const floor: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::floor") as never;
+
+/** `floor_(Tensor(a!) self) -> Tensor(a!)` */
+export const floor_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::floor_") as never;
+
+/** `floor_divide(Tensor self, Tensor other) -> Tensor`<br>
+ * `floor_divide.Scalar(Tensor self, Scalar other) -> Tensor` */
+export const floorDivide: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, other: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; out?: Tensor }): Tensor;
+} = makeFunction("aten::floor_divide") as never;
+
+/** `frac(Tensor self) -> Tensor` */
+export const frac: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::frac") as never;
+
+/** `frac_(Tensor(a!) self) -> Tensor(a!)` */
+export const frac_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::frac_") as never;
+
+/** `full_like(Tensor self, Scalar fill_value, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor` */
+export const fullLike: {
+  (input: Tensor, fillValue: Scalar, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
+  (input: Tensor, options: { fillValue: Scalar; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
+} = makeFunction("aten::full_like") as never;
+
+/** `from_file(str filename, bool? shared=None, int? size=0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
+export const fromFile: {
+  (filename: string, shared?: boolean | null, size?: number | null, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
+  (filename: string, options?: { shared?: boolean | null; size?: number | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
+} = makeFactory("aten::from_file") as never;
+
+/** `gcd(Tensor self, Tensor other) -> Tensor` */
+export const gcd: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::gcd") as never;
+
+/** `gcd_(Tensor(a!) self, Tensor other) -> Tensor(a!)` */
+export const gcd_: {
+  (input: Tensor, other: Tensor): Tensor;
+} = makeFunction("aten::gcd_") as never;
+
+/** `lcm(Tensor self, Tensor other) -> Tensor` */
+export const lcm: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::lcm") as never;
+
+/** `lcm_(Tensor(a!) self, Tensor other) -> Tensor(a!)` */
+export const lcm_: {
+  (input: Tensor, other: Tensor): Tensor;
+} = makeFunction("aten::lcm_") as never;
+
+/** `grid_sampler(Tensor input, Tensor grid, int interpolation_mode, int padding_mode, bool align_corners) -> Tensor` */
+export const gridSampler: {
+  (input: Tensor, grid: Tensor, interpolationMode: number, paddingMode: number, alignCorners: boolean): Tensor;
+  (input: Tensor, grid: Tensor, options: { interpolationMode: number; paddingMode: number; alignCorners: boolean }): Tensor;
+} = makeFunction("aten::grid_sampler") as never;
+
+/** `grid_sampler_2d(Tensor input, Tensor grid, int interpolation_mode, int padding_mode, bool align_corners) -> Tensor` */
+export const gridSampler2d: {
+  (input: Tensor, grid: Tensor, interpolationMode: number, paddingMode: number, alignCorners: boolean): Tensor;
+  (input: Tensor, grid: Tensor, options: { interpolationMode: number; paddingMode: number; alignCorners: boolean }): Tensor;
+} = makeFunction("aten::grid_sampler_2d") as never;
+
+/** `grid_sampler_3d(Tensor input, Tensor grid, int interpolation_mode, int padding_mode, bool align_corners) -> Tensor` */
+export const gridSampler3d: {
+  (input: Tensor, grid: Tensor, interpolationMode: number, paddingMode: number, alignCorners: boolean): Tensor;
+  (input: Tensor, grid: Tensor, options: { interpolationMode: number; paddingMode: number; alignCorners: boolean }): Tensor;
+} = makeFunction("aten::grid_sampler_3d") as never;
+
+/** `hann_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
+ * `hann_window.periodic(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
+export const hannWindow: {
+  (windowLength: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
+  (windowLength: number, periodic: boolean, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
+} = makeFactory("aten::hann_window") as never;
+
+/** `hamming_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
+ * `hamming_window.periodic(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
+ * `hamming_window.periodic_alpha(int window_length, bool periodic, float alpha, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
+ * `hamming_window.periodic_alpha_beta(int window_length, bool periodic, float alpha, float beta, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
+export const hammingWindow: {
+  (windowLength: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
+  (windowLength: number, periodic: boolean, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
+  (windowLength: number, periodic: boolean, alpha: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
+  (windowLength: number, periodic: boolean, alpha: number, beta: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
+} = makeFactory("aten::hamming_window") as never;
+
+/** `kaiser_window(int window_length, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
+ * `kaiser_window.periodic(int window_length, bool periodic, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
+ * `kaiser_window.beta(int window_length, bool periodic, float beta, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
+export const kaiserWindow: {
+  (windowLength: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
+  (windowLength: number, periodic: boolean, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
+  (windowLength: number, periodic: boolean, beta: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
+} = makeFactory("aten::kaiser_window") as never;
+
+/** `hinge_embedding_loss(Tensor self, Tensor target, float margin=1.0, int reduction=Mean) -> Tensor` */
+export const hingeEmbeddingLoss: {
+  (input: Tensor, target: Tensor, margin?: number, reduction?: number): Tensor;
+  (input: Tensor, target: Tensor, options?: { margin?: number; reduction?: number }): Tensor;
+} = makeFunction("aten::hinge_embedding_loss") as never;
+
+/** `group_norm(Tensor input, int num_groups, Tensor? weight=None, Tensor? bias=None, float eps=1e-05, bool cudnn_enabled=True) -> Tensor` */
+export const groupNorm: {
+  (input: Tensor, numGroups: number, weight?: Tensor | null, bias?: Tensor | null, eps?: number, cudnnEnabled?: boolean): Tensor;
+  (input: Tensor, numGroups: number, options?: { weight?: Tensor | null; bias?: Tensor | null; eps?: number; cudnnEnabled?: boolean }): Tensor;
+  (input: Tensor, options: { numGroups: number; weight?: Tensor | null; bias?: Tensor | null; eps?: number; cudnnEnabled?: boolean }): Tensor;
+} = makeFunction("aten::group_norm") as never;
+
+/** `native_group_norm(Tensor input, Tensor? weight, Tensor? bias, SymInt N, SymInt C, SymInt HxW, int group, float eps) -> (Tensor, Tensor, Tensor)` */
+export const nativeGroupNorm: {
+  (input: Tensor, weight: Tensor | null, bias: Tensor | null, N: number, C: number, HxW: number, group: number, eps: number): [Tensor, Tensor, Tensor];
+  (input: Tensor, options: { weight: Tensor | null; bias: Tensor | null; N: number; C: number; HxW: number; group: number; eps: number }): [Tensor, Tensor, Tensor];
+} = makeFunction("aten::native_group_norm") as never;
+
+/** `index_copy(Tensor self, int dim, Tensor index, Tensor source) -> Tensor` */
+export const indexCopy: {
+  (input: Tensor, dim: number, index: Tensor, source: Tensor, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, index: Tensor, source: Tensor, options: { dim: number; out?: Tensor }): Tensor;
+} = makeFunction("aten::index_copy") as never;
+
+/** `index_put_(Tensor(a!) self, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor(a!)` */
+export const indexPut_: {
+  (input: Tensor, indices: readonly (Tensor | null)[], values: Tensor, accumulate?: boolean): Tensor;
+  (input: Tensor, indices: readonly (Tensor | null)[], values: Tensor, options?: { accumulate?: boolean }): Tensor;
+  (input: Tensor, values: Tensor, options: { indices: readonly (Tensor | null)[]; accumulate?: boolean }): Tensor;
+} = makeFunction("aten::index_put_") as never;
+
+/** `index_put(Tensor self, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor` */
+export const indexPut: {
+  (input: Tensor, indices: readonly (Tensor | null)[], values: Tensor, accumulate?: boolean): Tensor;
+  (input: Tensor, indices: readonly (Tensor | null)[], values: Tensor, options?: { accumulate?: boolean }): Tensor;
+  (input: Tensor, values: Tensor, options: { indices: readonly (Tensor | null)[]; accumulate?: boolean }): Tensor;
+} = makeFunction("aten::index_put") as never;
+
+/** `instance_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool use_input_stats, float momentum, float eps, bool cudnn_enabled) -> Tensor` */
+export const instanceNorm: {
+  (input: Tensor, weight: Tensor | null, bias: Tensor | null, runningMean: Tensor | null, runningVar: Tensor | null, useInputStats: boolean, momentum: number, eps: number, cudnnEnabled: boolean): Tensor;
+  (input: Tensor, options: { weight: Tensor | null; bias: Tensor | null; runningMean: Tensor | null; runningVar: Tensor | null; useInputStats: boolean; momentum: number; eps: number; cudnnEnabled: boolean }): Tensor;
+} = makeFunction("aten::instance_norm") as never;
+
+/** `isclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> Tensor` */
+export const isclose: {
+  (input: Tensor, other: Tensor, rtol?: number, atol?: number, equalNan?: boolean): Tensor;
+  (input: Tensor, other: Tensor, options?: { rtol?: number; atol?: number; equalNan?: boolean }): Tensor;
+} = makeFunction("aten::isclose") as never;
+
+/** `isin.Tensor_Tensor(Tensor elements, Tensor test_elements, *, bool assume_unique=False, bool invert=False) -> Tensor`<br>
+ * `isin.Tensor_Scalar(Tensor elements, Scalar test_element, *, bool assume_unique=False, bool invert=False) -> Tensor`<br>
+ * `isin.Scalar_Tensor(Scalar element, Tensor test_elements, *, bool assume_unique=False, bool invert=False) -> Tensor` */
+export const isin: {
+  (elements: Tensor, testElements: Tensor, options?: { assumeUnique?: boolean; invert?: boolean; out?: Tensor }): Tensor;
+  (elements: Tensor, testElement: Scalar, options?: { assumeUnique?: boolean; invert?: boolean; out?: Tensor }): Tensor;
+  (elements: Tensor, options: { testElement: Scalar; assumeUnique?: boolean; invert?: boolean; out?: Tensor }): Tensor;
+  (element: Scalar, testElements: Tensor, options?: { assumeUnique?: boolean; invert?: boolean; out?: Tensor }): Tensor;
+  (testElements: Tensor, options: { element: Scalar; assumeUnique?: boolean; invert?: boolean; out?: Tensor }): Tensor;
+} = makeFunction("aten::isin") as never;
+
+/** `isnan(Tensor self) -> Tensor` */
+export const isnan: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::isnan") as never;
+
+/** `is_distributed(Tensor self) -> bool` */
+export const isDistributed: {
+  (input: Tensor): boolean;
+} = makeFunction("aten::is_distributed") as never;
+
+/** `is_floating_point(Tensor self) -> bool` */
+export const isFloatingPoint: {
+  (input: Tensor): boolean;
+} = makeFunction("aten::is_floating_point") as never;
+
+/** `is_complex(Tensor self) -> bool` */
+export const isComplex: {
+  (input: Tensor): boolean;
+} = makeFunction("aten::is_complex") as never;
+
+/** `is_conj(Tensor self) -> bool` */
+export const isConj: {
+  (input: Tensor): boolean;
+} = makeFunction("aten::is_conj") as never;
+
+/** `is_neg(Tensor self) -> bool` */
+export const isNeg: {
+  (input: Tensor): boolean;
+} = makeFunction("aten::is_neg") as never;
+
+/** `isreal(Tensor self) -> Tensor` */
+export const isreal: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::isreal") as never;
+
+/** `is_nonzero(Tensor self) -> bool` */
+export const isNonzero: {
+  (input: Tensor): boolean;
+} = makeFunction("aten::is_nonzero") as never;
+
+/** `is_same_size(Tensor self, Tensor other) -> bool` */
+export const isSameSize: {
+  (input: Tensor, other: Tensor): boolean;
+} = makeFunction("aten::is_same_size") as never;
+
+/** `is_signed(Tensor self) -> bool` */
+export const isSigned: {
+  (input: Tensor): boolean;
+} = makeFunction("aten::is_signed") as never;
+
+/** `is_inference(Tensor self) -> bool` */
+export const isInference: {
+  (input: Tensor): boolean;
+} = makeFunction("aten::is_inference") as never;
+
+/** `kl_div(Tensor self, Tensor target, int reduction=Mean, *, bool log_target=False) -> Tensor` */
+export const klDiv: {
+  (input: Tensor, target: Tensor, reduction?: number, options?: { logTarget?: boolean }): Tensor;
+  (input: Tensor, target: Tensor, options?: { reduction?: number; logTarget?: boolean }): Tensor;
+} = makeFunction("aten::kl_div") as never;
+
+/** `kron(Tensor self, Tensor other) -> Tensor` */
+export const kron: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::kron") as never;
+
+/** `kthvalue(Tensor self, SymInt k, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)`<br>
+ * `kthvalue.values(Tensor self, SymInt k, int dim=-1, bool keepdim=False, *, Tensor(a!) values, Tensor(b!) indices) -> (Tensor(a!) values, Tensor(b!) indices)` */
+export const kthvalue: {
+  (input: Tensor, k: number, dim?: number, keepdim?: boolean): { values: Tensor; indices: Tensor };
+  (input: Tensor, k: number, options?: { dim?: number; keepdim?: boolean }): { values: Tensor; indices: Tensor };
+  (input: Tensor, options: { k: number; dim?: number; keepdim?: boolean }): { values: Tensor; indices: Tensor };
+  (input: Tensor, k: number, options: { dim?: number; keepdim?: boolean; values: Tensor; indices: Tensor }): Tensor;
+  (input: Tensor, options: { k: number; dim?: number; keepdim?: boolean; values: Tensor; indices: Tensor }): Tensor;
+} = makeFunction("aten::kthvalue", ["values","indices"]) as never;
+
+/** `layer_norm(Tensor input, SymInt[] normalized_shape, Tensor? weight=None, Tensor? bias=None, float eps=1e-05, bool cudnn_enable=True) -> Tensor` */
+export const layerNorm: {
+  (input: Tensor, normalizedShape: readonly number[], weight?: Tensor | null, bias?: Tensor | null, eps?: number, cudnnEnable?: boolean): Tensor;
+  (input: Tensor, normalizedShape: readonly number[], options?: { weight?: Tensor | null; bias?: Tensor | null; eps?: number; cudnnEnable?: boolean }): Tensor;
+  (input: Tensor, options: { normalizedShape: readonly number[]; weight?: Tensor | null; bias?: Tensor | null; eps?: number; cudnnEnable?: boolean }): Tensor;
+} = makeFunction("aten::layer_norm") as never;
+
+/** `native_layer_norm(Tensor input, SymInt[] normalized_shape, Tensor? weight, Tensor? bias, float eps) -> (Tensor, Tensor, Tensor)` */
+export const nativeLayerNorm: {
+  (input: Tensor, normalizedShape: readonly number[], weight: Tensor | null, bias: Tensor | null, eps: number): [Tensor, Tensor, Tensor];
+  (input: Tensor, options: { normalizedShape: readonly number[]; weight: Tensor | null; bias: Tensor | null; eps: number }): [Tensor, Tensor, Tensor];
+} = makeFunction("aten::native_layer_norm") as never;
+
+/** `rms_norm(Tensor input, SymInt[] normalized_shape, Tensor? weight=None, float? eps=None) -> Tensor` */
+export const rmsNorm: {
+  (input: Tensor, normalizedShape: readonly number[], weight?: Tensor | null, eps?: number | null): Tensor;
+  (input: Tensor, normalizedShape: readonly number[], options?: { weight?: Tensor | null; eps?: number | null }): Tensor;
+  (input: Tensor, options: { normalizedShape: readonly number[]; weight?: Tensor | null; eps?: number | null }): Tensor;
+} = makeFunction("aten::rms_norm") as never;
+
+/** `nan_to_num(Tensor self, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor` */
+export const nanToNum: {
+  (input: Tensor, nan?: number | null, posinf?: number | null, neginf?: number | null, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options?: { nan?: number | null; posinf?: number | null; neginf?: number | null; out?: Tensor }): Tensor;
+} = makeFunction("aten::nan_to_num") as never;
+
+/** `nan_to_num_(Tensor(a!) self, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor(a!)` */
+export const nanToNum_: {
+  (input: Tensor, nan?: number | null, posinf?: number | null, neginf?: number | null): Tensor;
+  (input: Tensor, options?: { nan?: number | null; posinf?: number | null; neginf?: number | null }): Tensor;
+} = makeFunction("aten::nan_to_num_") as never;
+
+/** `mkldnn_linear_backward_weights(Tensor grad_output, Tensor input, Tensor weight, bool bias_defined) -> (Tensor, Tensor)` */
+export const mkldnnLinearBackwardWeights: {
+  (gradOutput: Tensor, input: Tensor, weight: Tensor, biasDefined: boolean): [Tensor, Tensor];
+  (gradOutput: Tensor, input: Tensor, weight: Tensor, options: { biasDefined: boolean }): [Tensor, Tensor];
+} = makeFunction("aten::mkldnn_linear_backward_weights") as never;
+
+/** `fbgemm_linear_int8_weight_fp32_activation(Tensor input, Tensor weight, Tensor packed, Tensor col_offsets, Scalar weight_scale, Scalar weight_zero_point, Tensor bias) -> Tensor` */
+export const fbgemmLinearInt8WeightFp32Activation: {
+  (input: Tensor, weight: Tensor, packed: Tensor, colOffsets: Tensor, weightScale: Scalar, weightZeroPoint: Scalar, bias: Tensor): Tensor;
+  (input: Tensor, weight: Tensor, packed: Tensor, colOffsets: Tensor, bias: Tensor, options: { weightScale: Scalar; weightZeroPoint: Scalar }): Tensor;
+} = makeFunction("aten::fbgemm_linear_int8_weight_fp32_activation") as never;
+
+/** `fbgemm_linear_int8_weight(Tensor input, Tensor weight, Tensor packed, Tensor col_offsets, Scalar weight_scale, Scalar weight_zero_point, Tensor bias) -> Tensor` */
+export const fbgemmLinearInt8Weight: {
+  (input: Tensor, weight: Tensor, packed: Tensor, colOffsets: Tensor, weightScale: Scalar, weightZeroPoint: Scalar, bias: Tensor): Tensor;
+  (input: Tensor, weight: Tensor, packed: Tensor, colOffsets: Tensor, bias: Tensor, options: { weightScale: Scalar; weightZeroPoint: Scalar }): Tensor;
+} = makeFunction("aten::fbgemm_linear_int8_weight") as never;
+
+/** `fbgemm_linear_quantize_weight(Tensor input) -> (Tensor, Tensor, float, int)` */
+export const fbgemmLinearQuantizeWeight: {
+  (input: Tensor): [Tensor, Tensor, number, number];
+} = makeFunction("aten::fbgemm_linear_quantize_weight") as never;
+
+/** `fbgemm_pack_gemm_matrix_fp16(Tensor input) -> Tensor` */
+export const fbgemmPackGemmMatrixFp16: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::fbgemm_pack_gemm_matrix_fp16") as never;
+
+/** `fbgemm_linear_fp16_weight_fp32_activation(Tensor input, Tensor packed_weight, Tensor? bias) -> Tensor` */
+export const fbgemmLinearFp16WeightFp32Activation: {
+  (input: Tensor, packedWeight: Tensor, bias: Tensor | null): Tensor;
+  (input: Tensor, packedWeight: Tensor, options: { bias: Tensor | null }): Tensor;
+} = makeFunction("aten::fbgemm_linear_fp16_weight_fp32_activation") as never;
+
+/** `fbgemm_linear_fp16_weight(Tensor input, Tensor packed_weight, Tensor bias) -> Tensor` */
+export const fbgemmLinearFp16Weight: {
+  (input: Tensor, packedWeight: Tensor, bias: Tensor): Tensor;
+} = makeFunction("aten::fbgemm_linear_fp16_weight") as never;
+
+/** `fbgemm_pack_quantized_matrix(Tensor input) -> Tensor`<br>
+ * `fbgemm_pack_quantized_matrix.KN(Tensor input, int K, int N) -> Tensor` */
+export const fbgemmPackQuantizedMatrix: {
+  (input: Tensor): Tensor;
+  (input: Tensor, K: number, N: number): Tensor;
+  (input: Tensor, options: { K: number; N: number }): Tensor;
+} = makeFunction("aten::fbgemm_pack_quantized_matrix") as never;
+
+/** `ldexp.Tensor(Tensor self, Tensor other) -> Tensor` */
+export const ldexp: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::ldexp") as never;
+
+/** `ldexp_(Tensor(a!) self, Tensor other) -> Tensor(a!)` */
+export const ldexp_: {
+  (input: Tensor, other: Tensor): Tensor;
+} = makeFunction("aten::ldexp_") as never;
+
+/** `linspace(Scalar start, Scalar end, int steps, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
+ * `linspace.Tensor_Tensor(Tensor start, Tensor end, int steps, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
+ * `linspace.Tensor_Scalar(Tensor start, Scalar end, int steps, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
+ * `linspace.Scalar_Tensor(Scalar start, Tensor end, int steps, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
+export const linspace: {
+  (start: Scalar, end: Scalar, steps: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (start: Tensor, end: Tensor, steps: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (start: Tensor, end: Tensor, options: { steps: number; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (start: Tensor, end: Scalar, steps: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (start: Tensor, options: { end: Scalar; steps: number; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (start: Scalar, end: Tensor, steps: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (end: Tensor, options: { start: Scalar; steps: number; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+} = makeFactory("aten::linspace") as never;
+
+/** `log(Tensor self) -> Tensor` */
+export const log: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::log") as never;
+
+/** `log_(Tensor(a!) self) -> Tensor(a!)` */
+export const log_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::log_") as never;
+
+/** `log10(Tensor self) -> Tensor` */
+export const log10: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::log10") as never;
+
+/** `log10_(Tensor(a!) self) -> Tensor(a!)` */
+export const log10_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::log10_") as never;
+
+/** `log1p(Tensor self) -> Tensor` */
+export const log1p: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::log1p") as never;
+
+/** `log1p_(Tensor(a!) self) -> Tensor(a!)` */
+export const log1p_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::log1p_") as never;
+
+/** `log2(Tensor self) -> Tensor` */
+export const log2: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::log2") as never;
+
+/** `log2_(Tensor(a!) self) -> Tensor(a!)` */
+export const log2_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::log2_") as never;
+
+/** `logaddexp(Tensor self, Tensor other) -> Tensor` */
+export const logaddexp: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::logaddexp") as never;
+
+/** `logaddexp2(Tensor self, Tensor other) -> Tensor` */
+export const logaddexp2: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::logaddexp2") as never;
+
+/** `xlogy.Tensor(Tensor self, Tensor other) -> Tensor`<br>
+ * `xlogy.Scalar_Self(Scalar self, Tensor other) -> Tensor`<br>
+ * `xlogy.Scalar_Other(Tensor self, Scalar other) -> Tensor` */
+export const xlogy: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+  (input: Scalar, other: Tensor, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, other: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; out?: Tensor }): Tensor;
+} = makeFunction("aten::xlogy") as never;
+
+/** `xlogy_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`<br>
+ * `xlogy_.Scalar_Other(Tensor(a!) self, Scalar other) -> Tensor(a!)` */
+export const xlogy_: {
+  (input: Tensor, other: Tensor): Tensor;
+  (input: Tensor, other: Scalar): Tensor;
+  (input: Tensor, options: { other: Scalar }): Tensor;
+} = makeFunction("aten::xlogy_") as never;
+
+/** `logspace(Scalar start, Scalar end, int steps, float base=10.0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
+ * `logspace.Tensor_Tensor(Tensor start, Tensor end, int steps, float base=10.0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
+ * `logspace.Tensor_Scalar(Tensor start, Scalar end, int steps, float base=10.0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
+ * `logspace.Scalar_Tensor(Scalar start, Tensor end, int steps, float base=10.0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
+export const logspace: {
+  (start: Scalar, end: Scalar, steps: number, base?: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (start: Scalar, end: Scalar, steps: number, options?: { base?: number; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (start: Tensor, end: Tensor, steps: number, base?: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (start: Tensor, end: Tensor, steps: number, options?: { base?: number; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (start: Tensor, end: Tensor, options: { steps: number; base?: number; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (start: Tensor, end: Scalar, steps: number, base?: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (start: Tensor, end: Scalar, steps: number, options?: { base?: number; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (start: Tensor, options: { end: Scalar; steps: number; base?: number; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (start: Scalar, end: Tensor, steps: number, base?: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (start: Scalar, end: Tensor, steps: number, options?: { base?: number; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (end: Tensor, options: { start: Scalar; steps: number; base?: number; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+} = makeFactory("aten::logspace") as never;
+
+/** `log_softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor` */
+export const logSoftmax: {
+  (input: Tensor, dim: number, dtype?: DType | null, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, dim: number, options?: { dtype?: DType | null; out?: Tensor }): Tensor;
+  (input: Tensor, options: { dim: number; dtype?: DType | null; out?: Tensor }): Tensor;
+} = makeFunction("aten::log_softmax") as never;
+
+/** `logcumsumexp(Tensor self, int dim) -> Tensor` */
+export const logcumsumexp: {
+  (input: Tensor, dim: number, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { dim: number; out?: Tensor }): Tensor;
+} = makeFunction("aten::logcumsumexp") as never;
+
+/** `logsumexp(Tensor self, int[1] dim, bool keepdim=False) -> Tensor` */
+export const logsumexp: {
+  (input: Tensor, dim: number | readonly number[], keepdim?: boolean, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, dim: number | readonly number[], options?: { keepdim?: boolean; out?: Tensor }): Tensor;
+  (input: Tensor, options: { dim: number | readonly number[]; keepdim?: boolean; out?: Tensor }): Tensor;
+  (input: Tensor, ...args: [...dim: number[], options: { keepdim?: boolean; out?: Tensor }]): Tensor;
+  (input: Tensor, ...dim: number[]): Tensor;
+} = makeFunction("aten::logsumexp") as never;
+
+/** `margin_ranking_loss(Tensor input1, Tensor input2, Tensor target, float margin=0.0, int reduction=Mean) -> Tensor` */
+export const marginRankingLoss: {
+  (input1: Tensor, input2: Tensor, target: Tensor, margin?: number, reduction?: number): Tensor;
+  (input1: Tensor, input2: Tensor, target: Tensor, options?: { margin?: number; reduction?: number }): Tensor;
+} = makeFunction("aten::margin_ranking_loss") as never;
+
+/** `matmul(Tensor self, Tensor other) -> Tensor` */
+export const matmul: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::matmul") as never;
+
+/** `matrix_power(Tensor self, int n) -> Tensor` */
+export const matrixPower: {
+  (input: Tensor, n: number, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { n: number; out?: Tensor }): Tensor;
+} = makeFunction("aten::matrix_power") as never;
+
+/** `matrix_exp(Tensor self) -> Tensor` */
+export const matrixExp: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::matrix_exp") as never;
+
+/** `aminmax(Tensor self, *, int? dim=None, bool keepdim=False) -> (Tensor min, Tensor max)` */
+export const aminmax: {
+  (input: Tensor, options?: { dim?: number | null; keepdim?: boolean }): { min: Tensor; max: Tensor };
+} = makeFunction("aten::aminmax", ["min","max"]) as never;
+
+/** `max.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)`<br>
+ * `max.dim_max(Tensor self, int dim, bool keepdim=False, *, Tensor(a!) max, Tensor(b!) max_values) -> (Tensor(a!) values, Tensor(b!) indices)`<br>
+ * `max(Tensor self) -> Tensor`<br>
+ * `max.other(Tensor self, Tensor other) -> Tensor` */
+export const max: {
+  (input: Tensor, dim: number, keepdim?: boolean, options?: { out?: Tensor }): { values: Tensor; indices: Tensor };
+  (input: Tensor, dim: number, options?: { keepdim?: boolean; out?: Tensor }): { values: Tensor; indices: Tensor };
+  (input: Tensor, options: { dim: number; keepdim?: boolean; out?: Tensor }): { values: Tensor; indices: Tensor };
+  (input: Tensor, dim: number, options: { keepdim?: boolean; max: Tensor; maxValues: Tensor; out?: Tensor }): Tensor;
+  (input: Tensor, options: { dim: number; keepdim?: boolean; max: Tensor; maxValues: Tensor; out?: Tensor }): Tensor;
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::max", ["values","indices"]) as never;
+
+/** `amax(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor` */
+export const amax: {
+  (input: Tensor, dim?: number | readonly number[], keepdim?: boolean, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options?: { dim?: number | readonly number[]; keepdim?: boolean; out?: Tensor }): Tensor;
+} = makeFunction("aten::amax") as never;
+
+/** `max_pool1d_with_indices(Tensor self, int[1] kernel_size, int[1] stride=[], int[1] padding=0, int[1] dilation=1, bool ceil_mode=False) -> (Tensor, Tensor)` */
+export const maxPool1dWithIndices: {
+  (input: Tensor, kernelSize: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], ceilMode?: boolean): [Tensor, Tensor];
+  (input: Tensor, kernelSize: number | readonly number[], options?: { stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): [Tensor, Tensor];
+  (input: Tensor, options: { kernelSize: number | readonly number[]; stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): [Tensor, Tensor];
+} = makeFunction("aten::max_pool1d_with_indices") as never;
+
+/** `max_pool1d(Tensor self, int[1] kernel_size, int[1] stride=[], int[1] padding=0, int[1] dilation=1, bool ceil_mode=False) -> Tensor` */
+export const maxPool1d: {
+  (input: Tensor, kernelSize: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], ceilMode?: boolean): Tensor;
+  (input: Tensor, kernelSize: number | readonly number[], options?: { stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor;
+  (input: Tensor, options: { kernelSize: number | readonly number[]; stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor;
+} = makeFunction("aten::max_pool1d") as never;
+
+/** `max_pool2d(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, int[2] dilation=1, bool ceil_mode=False) -> Tensor` */
+export const maxPool2d: {
+  (input: Tensor, kernelSize: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], ceilMode?: boolean): Tensor;
+  (input: Tensor, kernelSize: number | readonly number[], options?: { stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor;
+  (input: Tensor, options: { kernelSize: number | readonly number[]; stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor;
+} = makeFunction("aten::max_pool2d") as never;
+
+/** `mkldnn_max_pool2d(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, int[2] dilation=1, bool ceil_mode=False) -> Tensor` */
+export const mkldnnMaxPool2d: {
+  (input: Tensor, kernelSize: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], ceilMode?: boolean): Tensor;
+  (input: Tensor, kernelSize: number | readonly number[], options?: { stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor;
+  (input: Tensor, options: { kernelSize: number | readonly number[]; stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor;
+} = makeFunction("aten::mkldnn_max_pool2d") as never;
+
+/** `mkldnn_max_pool3d(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] padding=0, int[3] dilation=1, bool ceil_mode=False) -> Tensor` */
+export const mkldnnMaxPool3d: {
+  (input: Tensor, kernelSize: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], ceilMode?: boolean): Tensor;
+  (input: Tensor, kernelSize: number | readonly number[], options?: { stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor;
+  (input: Tensor, options: { kernelSize: number | readonly number[]; stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor;
+} = makeFunction("aten::mkldnn_max_pool3d") as never;
+
+/** `quantized_max_pool1d(Tensor self, int[1] kernel_size, int[1] stride=[], int[1] padding=0, int[1] dilation=1, bool ceil_mode=False) -> Tensor` */
+export const quantizedMaxPool1d: {
+  (input: Tensor, kernelSize: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], ceilMode?: boolean): Tensor;
+  (input: Tensor, kernelSize: number | readonly number[], options?: { stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor;
+  (input: Tensor, options: { kernelSize: number | readonly number[]; stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor;
+} = makeFunction("aten::quantized_max_pool1d") as never;
+
+/** `quantized_max_pool2d(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, int[2] dilation=1, bool ceil_mode=False) -> Tensor` */
+export const quantizedMaxPool2d: {
+  (input: Tensor, kernelSize: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], ceilMode?: boolean): Tensor;
+  (input: Tensor, kernelSize: number | readonly number[], options?: { stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor;
+  (input: Tensor, options: { kernelSize: number | readonly number[]; stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor;
+} = makeFunction("aten::quantized_max_pool2d") as never;
+
+/** `quantized_max_pool3d(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] padding=0, int[3] dilation=1, bool ceil_mode=False) -> Tensor` */
+export const quantizedMaxPool3d: {
+  (input: Tensor, kernelSize: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], ceilMode?: boolean): Tensor;
+  (input: Tensor, kernelSize: number | readonly number[], options?: { stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor;
+  (input: Tensor, options: { kernelSize: number | readonly number[]; stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor;
+} = makeFunction("aten::quantized_max_pool3d") as never;
+
+/** `max_pool3d(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] padding=0, int[3] dilation=1, bool ceil_mode=False) -> Tensor` */
+export const maxPool3d: {
+  (input: Tensor, kernelSize: number | readonly number[], stride?: number | readonly number[], padding?: number | readonly number[], dilation?: number | readonly number[], ceilMode?: boolean): Tensor;
+  (input: Tensor, kernelSize: number | readonly number[], options?: { stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor;
+  (input: Tensor, options: { kernelSize: number | readonly number[]; stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }): Tensor;
+} = makeFunction("aten::max_pool3d") as never;
+
+/** `mean(Tensor self, *, ScalarType? dtype=None) -> Tensor`<br>
+ * `mean.dim(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
+export const mean: {
+  (input: Tensor, options?: { dtype?: DType | null; out?: Tensor }): Tensor;
+  (input: Tensor, dim: number | readonly number[] | null, keepdim?: boolean, options?: { dtype?: DType | null; out?: Tensor }): Tensor;
+  (input: Tensor, dim: number | readonly number[] | null, options?: { keepdim?: boolean; dtype?: DType | null; out?: Tensor }): Tensor;
+  (input: Tensor, options: { dim: number | readonly number[] | null; keepdim?: boolean; dtype?: DType | null; out?: Tensor }): Tensor;
+} = makeFunction("aten::mean") as never;
+
+/** `nanmean(Tensor self, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
+export const nanmean: {
+  (input: Tensor, dim?: number | readonly number[] | null, keepdim?: boolean, options?: { dtype?: DType | null; out?: Tensor }): Tensor;
+  (input: Tensor, options?: { dim?: number | readonly number[] | null; keepdim?: boolean; dtype?: DType | null; out?: Tensor }): Tensor;
+} = makeFunction("aten::nanmean") as never;
+
+/** `median(Tensor self) -> Tensor`<br>
+ * `median.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)`<br>
+ * `median.dim_values(Tensor self, int dim, bool keepdim=False, *, Tensor(a!) values, Tensor(b!) indices) -> (Tensor(a!) values, Tensor(b!) indices)` */
+export const median: {
+  (input: Tensor): Tensor;
+  (input: Tensor, dim: number, keepdim?: boolean): { values: Tensor; indices: Tensor };
+  (input: Tensor, dim: number, options?: { keepdim?: boolean }): { values: Tensor; indices: Tensor };
+  (input: Tensor, options: { dim: number; keepdim?: boolean }): { values: Tensor; indices: Tensor };
+  (input: Tensor, dim: number, options: { keepdim?: boolean; values: Tensor; indices: Tensor }): Tensor;
+  (input: Tensor, options: { dim: number; keepdim?: boolean; values: Tensor; indices: Tensor }): Tensor;
+} = makeFunction("aten::median", ["values","indices"]) as never;
+
+/** `nanmedian(Tensor self) -> Tensor`<br>
+ * `nanmedian.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)`<br>
+ * `nanmedian.dim_values(Tensor self, int dim, bool keepdim=False, *, Tensor(a!) values, Tensor(b!) indices) -> (Tensor(a!) values, Tensor(b!) indices)` */
+export const nanmedian: {
+  (input: Tensor): Tensor;
+  (input: Tensor, dim: number, keepdim?: boolean): { values: Tensor; indices: Tensor };
+  (input: Tensor, dim: number, options?: { keepdim?: boolean }): { values: Tensor; indices: Tensor };
+  (input: Tensor, options: { dim: number; keepdim?: boolean }): { values: Tensor; indices: Tensor };
+  (input: Tensor, dim: number, options: { keepdim?: boolean; values: Tensor; indices: Tensor }): Tensor;
+  (input: Tensor, options: { dim: number; keepdim?: boolean; values: Tensor; indices: Tensor }): Tensor;
+} = makeFunction("aten::nanmedian", ["values","indices"]) as never;
+
+/** `min.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)`<br>
+ * `min.dim_min(Tensor self, int dim, bool keepdim=False, *, Tensor(a!) min, Tensor(b!) min_indices) -> (Tensor(a!) values, Tensor(b!) indices)`<br>
+ * `min(Tensor self) -> Tensor`<br>
+ * `min.other(Tensor self, Tensor other) -> Tensor` */
+export const min: {
+  (input: Tensor, dim: number, keepdim?: boolean, options?: { out?: Tensor }): { values: Tensor; indices: Tensor };
+  (input: Tensor, dim: number, options?: { keepdim?: boolean; out?: Tensor }): { values: Tensor; indices: Tensor };
+  (input: Tensor, options: { dim: number; keepdim?: boolean; out?: Tensor }): { values: Tensor; indices: Tensor };
+  (input: Tensor, dim: number, options: { keepdim?: boolean; min: Tensor; minIndices: Tensor; out?: Tensor }): Tensor;
+  (input: Tensor, options: { dim: number; keepdim?: boolean; min: Tensor; minIndices: Tensor; out?: Tensor }): Tensor;
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::min", ["values","indices"]) as never;
+
+/** `amin(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor` */
+export const amin: {
+  (input: Tensor, dim?: number | readonly number[], keepdim?: boolean, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options?: { dim?: number | readonly number[]; keepdim?: boolean; out?: Tensor }): Tensor;
+} = makeFunction("aten::amin") as never;
+
+/** `mkldnn_convolution(Tensor self, Tensor weight, Tensor? bias, SymInt[] padding, SymInt[] stride, SymInt[] dilation, SymInt groups) -> Tensor` */
+export const mkldnnConvolution: {
+  (input: Tensor, weight: Tensor, bias: Tensor | null, padding: readonly number[], stride: readonly number[], dilation: readonly number[], groups: number): Tensor;
+  (input: Tensor, weight: Tensor, options: { bias: Tensor | null; padding: readonly number[]; stride: readonly number[]; dilation: readonly number[]; groups: number }): Tensor;
+} = makeFunction("aten::mkldnn_convolution") as never;
+
+/** `miopen_batch_norm(Tensor input, Tensor weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float exponential_average_factor, float epsilon) -> (Tensor, Tensor, Tensor)` */
+export const miopenBatchNorm: {
+  (input: Tensor, weight: Tensor, bias: Tensor | null, runningMean: Tensor | null, runningVar: Tensor | null, training: boolean, exponentialAverageFactor: number, epsilon: number): [Tensor, Tensor, Tensor];
+  (input: Tensor, weight: Tensor, options: { bias: Tensor | null; runningMean: Tensor | null; runningVar: Tensor | null; training: boolean; exponentialAverageFactor: number; epsilon: number }): [Tensor, Tensor, Tensor];
+} = makeFunction("aten::miopen_batch_norm") as never;
+
+/** `miopen_convolution(Tensor self, Tensor weight, Tensor? bias, SymInt[] padding, SymInt[] stride, SymInt[] dilation, SymInt groups, bool benchmark, bool deterministic) -> Tensor` */
+export const miopenConvolution: {
+  (input: Tensor, weight: Tensor, bias: Tensor | null, padding: readonly number[], stride: readonly number[], dilation: readonly number[], groups: number, benchmark: boolean, deterministic: boolean): Tensor;
+  (input: Tensor, weight: Tensor, options: { bias: Tensor | null; padding: readonly number[]; stride: readonly number[]; dilation: readonly number[]; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
+} = makeFunction("aten::miopen_convolution") as never;
+
+/** `miopen_convolution_transpose(Tensor self, Tensor weight, Tensor? bias, SymInt[] padding, SymInt[] output_padding, SymInt[] stride, SymInt[] dilation, SymInt groups, bool benchmark, bool deterministic) -> Tensor` */
+export const miopenConvolutionTranspose: {
+  (input: Tensor, weight: Tensor, bias: Tensor | null, padding: readonly number[], outputPadding: readonly number[], stride: readonly number[], dilation: readonly number[], groups: number, benchmark: boolean, deterministic: boolean): Tensor;
+  (input: Tensor, weight: Tensor, options: { bias: Tensor | null; padding: readonly number[]; outputPadding: readonly number[]; stride: readonly number[]; dilation: readonly number[]; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
+} = makeFunction("aten::miopen_convolution_transpose") as never;
+
+/** `miopen_depthwise_convolution(Tensor self, Tensor weight, Tensor? bias, SymInt[] padding, SymInt[] stride, SymInt[] dilation, SymInt groups, bool benchmark, bool deterministic) -> Tensor` */
+export const miopenDepthwiseConvolution: {
+  (input: Tensor, weight: Tensor, bias: Tensor | null, padding: readonly number[], stride: readonly number[], dilation: readonly number[], groups: number, benchmark: boolean, deterministic: boolean): Tensor;
+  (input: Tensor, weight: Tensor, options: { bias: Tensor | null; padding: readonly number[]; stride: readonly number[]; dilation: readonly number[]; groups: number; benchmark: boolean; deterministic: boolean }): Tensor;
+} = makeFunction("aten::miopen_depthwise_convolution") as never;
+
+/** `miopen_convolution_relu(Tensor self, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, SymInt groups) -> Tensor` */
+export const miopenConvolutionRelu: {
+  (input: Tensor, weight: Tensor, bias: Tensor | null, stride: readonly number[], padding: readonly number[], dilation: readonly number[], groups: number): Tensor;
+  (input: Tensor, weight: Tensor, options: { bias: Tensor | null; stride: readonly number[]; padding: readonly number[]; dilation: readonly number[]; groups: number }): Tensor;
+} = makeFunction("aten::miopen_convolution_relu") as never;
+
+/** `miopen_convolution_add_relu(Tensor self, Tensor weight, Tensor z, Scalar? alpha, Tensor? bias, SymInt[] stride, SymInt[] padding, SymInt[] dilation, SymInt groups) -> Tensor` */
+export const miopenConvolutionAddRelu: {
+  (input: Tensor, weight: Tensor, z: Tensor, alpha: Scalar | null, bias: Tensor | null, stride: readonly number[], padding: readonly number[], dilation: readonly number[], groups: number): Tensor;
+  (input: Tensor, weight: Tensor, z: Tensor, options: { alpha: Scalar | null; bias: Tensor | null; stride: readonly number[]; padding: readonly number[]; dilation: readonly number[]; groups: number }): Tensor;
+} = makeFunction("aten::miopen_convolution_add_relu") as never;
+
+/** `miopen_rnn(Tensor input, Tensor[] weight, int weight_stride0, Tensor hx, Tensor? cx, int mode, int hidden_size, int num_layers, bool batch_first, float dropout, bool train, bool bidirectional, int[] batch_sizes, Tensor? dropout_state) -> (Tensor, Tensor, Tensor, Tensor, Tensor)` */
+export const miopenRnn: {
+  (input: Tensor, weight: readonly Tensor[], weightStride0: number, hx: Tensor, cx: Tensor | null, mode: number, hiddenSize: number, numLayers: number, batchFirst: boolean, dropout: number, train: boolean, bidirectional: boolean, batchSizes: readonly number[], dropoutState: Tensor | null): [Tensor, Tensor, Tensor, Tensor, Tensor];
+  (input: Tensor, hx: Tensor, options: { weight: readonly Tensor[]; weightStride0: number; cx: Tensor | null; mode: number; hiddenSize: number; numLayers: number; batchFirst: boolean; dropout: number; train: boolean; bidirectional: boolean; batchSizes: readonly number[]; dropoutState: Tensor | null }): [Tensor, Tensor, Tensor, Tensor, Tensor];
+} = makeFunction("aten::miopen_rnn") as never;
+
+/** `miopen_ctc_loss(Tensor log_probs, Tensor targets, int[] input_lengths, int[] target_lengths, int blank, bool deterministic, bool zero_infinity) -> (Tensor, Tensor)`<br>
+ * `miopen_ctc_loss.Tensor(Tensor log_probs, Tensor targets, Tensor input_lengths, Tensor target_lengths, int blank, bool deterministic, bool zero_infinity) -> (Tensor, Tensor)` */
+export const miopenCtcLoss: {
+  (logProbs: Tensor, targets: Tensor, inputLengths: readonly number[], targetLengths: readonly number[], blank: number, deterministic: boolean, zeroInfinity: boolean): [Tensor, Tensor];
+  (logProbs: Tensor, targets: Tensor, options: { inputLengths: readonly number[]; targetLengths: readonly number[]; blank: number; deterministic: boolean; zeroInfinity: boolean }): [Tensor, Tensor];
+  (logProbs: Tensor, targets: Tensor, inputLengths: Tensor, targetLengths: Tensor, blank: number, deterministic: boolean, zeroInfinity: boolean): [Tensor, Tensor];
+  (logProbs: Tensor, targets: Tensor, inputLengths: Tensor, targetLengths: Tensor, options: { blank: number; deterministic: boolean; zeroInfinity: boolean }): [Tensor, Tensor];
+} = makeFunction("aten::miopen_ctc_loss") as never;
+
+/** `mm(Tensor self, Tensor mat2) -> Tensor`<br>
+ * `mm.dtype(Tensor self, Tensor mat2, ScalarType out_dtype) -> Tensor` */
+export const mm: {
+  (input: Tensor, mat2: Tensor, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, mat2: Tensor, outDtype: DType, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, mat2: Tensor, options: { outDtype: DType; out?: Tensor }): Tensor;
+} = makeFunction("aten::mm") as never;
+
+/** `mode(Tensor self, int dim=-1, bool keepdim=False) -> (Tensor values, Tensor indices)`<br>
+ * `mode.values(Tensor self, int dim=-1, bool keepdim=False, *, Tensor(a!) values, Tensor(b!) indices) -> (Tensor(a!) values, Tensor(b!) indices)` */
+export const mode: {
+  (input: Tensor, dim?: number, keepdim?: boolean): { values: Tensor; indices: Tensor };
+  (input: Tensor, options?: { dim?: number; keepdim?: boolean }): { values: Tensor; indices: Tensor };
+  (input: Tensor, options: { dim?: number; keepdim?: boolean; values: Tensor; indices: Tensor }): Tensor;
+} = makeFunction("aten::mode", ["values","indices"]) as never;
+
+/** `mul.Tensor(Tensor self, Tensor other) -> Tensor`<br>
+ * `mul.Scalar(Tensor self, Scalar other) -> Tensor` */
+export const mul: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, other: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; out?: Tensor }): Tensor;
+} = makeFunction("aten::mul") as never;
+
+/** `multiply.Tensor(Tensor self, Tensor other) -> Tensor`<br>
+ * `multiply.Scalar(Tensor self, Scalar other) -> Tensor` */
+export const multiply: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, other: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; out?: Tensor }): Tensor;
+} = makeFunction("aten::multiply") as never;
+
+/** `mv(Tensor self, Tensor vec) -> Tensor` */
+export const mv: {
+  (input: Tensor, vec: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::mv") as never;
+
+/** `mvlgamma(Tensor self, int p) -> Tensor` */
+export const mvlgamma: {
+  (input: Tensor, p: number, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { p: number; out?: Tensor }): Tensor;
+} = makeFunction("aten::mvlgamma") as never;
+
+/** `narrow_copy(Tensor self, int dim, SymInt start, SymInt length) -> Tensor` */
+export const narrowCopy: {
+  (input: Tensor, dim: number, start: number, length: number, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { dim: number; start: number; length: number; out?: Tensor }): Tensor;
+} = makeFunction("aten::narrow_copy") as never;
+
+/** `narrow(Tensor(a) self, int dim, SymInt start, SymInt length) -> Tensor(a)`<br>
+ * `narrow.Tensor(Tensor(a) self, int dim, Tensor start, SymInt length) -> Tensor(a)` */
+export const narrow: {
+  (input: Tensor, dim: number, start: number, length: number): Tensor;
+  (input: Tensor, options: { dim: number; start: number; length: number }): Tensor;
+  (input: Tensor, dim: number, start: Tensor, length: number): Tensor;
+  (input: Tensor, start: Tensor, options: { dim: number; length: number }): Tensor;
+} = makeFunction("aten::narrow") as never;
+
+/** `native_batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps) -> (Tensor, Tensor, Tensor)` */
+export const nativeBatchNorm: {
+  (input: Tensor, weight: Tensor | null, bias: Tensor | null, runningMean: Tensor | null, runningVar: Tensor | null, training: boolean, momentum: number, eps: number): [Tensor, Tensor, Tensor];
+  (input: Tensor, options: { weight: Tensor | null; bias: Tensor | null; runningMean: Tensor | null; runningVar: Tensor | null; training: boolean; momentum: number; eps: number }): [Tensor, Tensor, Tensor];
+} = makeFunction("aten::native_batch_norm") as never;
+
+/** `batch_norm_stats(Tensor input, float eps) -> (Tensor, Tensor)` */
+export const batchNormStats: {
+  (input: Tensor, eps: number): [Tensor, Tensor];
+  (input: Tensor, options: { eps: number }): [Tensor, Tensor];
+} = makeFunction("aten::batch_norm_stats") as never;
+
+/** `batch_norm_elemt(Tensor input, Tensor? weight, Tensor? bias, Tensor mean, Tensor invstd, float eps) -> Tensor` */
+export const batchNormElemt: {
+  (input: Tensor, weight: Tensor | null, bias: Tensor | null, mean: Tensor, invstd: Tensor, eps: number, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, mean: Tensor, invstd: Tensor, options: { weight: Tensor | null; bias: Tensor | null; eps: number; out?: Tensor }): Tensor;
+} = makeFunction("aten::batch_norm_elemt") as never;
+
+/** `batch_norm_gather_stats(Tensor input, Tensor mean, Tensor invstd, Tensor? running_mean, Tensor? running_var, float momentum, float eps, int count) -> (Tensor, Tensor)` */
+export const batchNormGatherStats: {
+  (input: Tensor, mean: Tensor, invstd: Tensor, runningMean: Tensor | null, runningVar: Tensor | null, momentum: number, eps: number, count: number): [Tensor, Tensor];
+  (input: Tensor, mean: Tensor, invstd: Tensor, options: { runningMean: Tensor | null; runningVar: Tensor | null; momentum: number; eps: number; count: number }): [Tensor, Tensor];
+} = makeFunction("aten::batch_norm_gather_stats") as never;
+
+/** `batch_norm_gather_stats_with_counts(Tensor input, Tensor mean, Tensor invstd, Tensor? running_mean, Tensor? running_var, float momentum, float eps, Tensor counts) -> (Tensor, Tensor)` */
+export const batchNormGatherStatsWithCounts: {
+  (input: Tensor, mean: Tensor, invstd: Tensor, runningMean: Tensor | null, runningVar: Tensor | null, momentum: number, eps: number, counts: Tensor): [Tensor, Tensor];
+  (input: Tensor, mean: Tensor, invstd: Tensor, counts: Tensor, options: { runningMean: Tensor | null; runningVar: Tensor | null; momentum: number; eps: number }): [Tensor, Tensor];
+} = makeFunction("aten::batch_norm_gather_stats_with_counts") as never;
+
+/** `batch_norm_backward_reduce(Tensor grad_out, Tensor input, Tensor mean, Tensor invstd, Tensor? weight, bool input_g, bool weight_g, bool bias_g) -> (Tensor, Tensor, Tensor, Tensor)` */
+export const batchNormBackwardReduce: {
+  (gradOut: Tensor, input: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor | null, inputG: boolean, weightG: boolean, biasG: boolean): [Tensor, Tensor, Tensor, Tensor];
+  (gradOut: Tensor, input: Tensor, mean: Tensor, invstd: Tensor, options: { weight: Tensor | null; inputG: boolean; weightG: boolean; biasG: boolean }): [Tensor, Tensor, Tensor, Tensor];
+} = makeFunction("aten::batch_norm_backward_reduce") as never;
+
+/** `batch_norm_backward_elemt(Tensor grad_out, Tensor input, Tensor mean, Tensor invstd, Tensor? weight, Tensor sum_dy, Tensor sum_dy_xmu, Tensor count) -> Tensor` */
+export const batchNormBackwardElemt: {
+  (gradOut: Tensor, input: Tensor, mean: Tensor, invstd: Tensor, weight: Tensor | null, sumDy: Tensor, sumDyXmu: Tensor, count: Tensor): Tensor;
+  (gradOut: Tensor, input: Tensor, mean: Tensor, invstd: Tensor, sumDy: Tensor, sumDyXmu: Tensor, count: Tensor, options: { weight: Tensor | null }): Tensor;
+} = makeFunction("aten::batch_norm_backward_elemt") as never;
+
+/** `batch_norm_update_stats(Tensor input, Tensor? running_mean, Tensor? running_var, float momentum) -> (Tensor, Tensor)` */
+export const batchNormUpdateStats: {
+  (input: Tensor, runningMean: Tensor | null, runningVar: Tensor | null, momentum: number): [Tensor, Tensor];
+  (input: Tensor, options: { runningMean: Tensor | null; runningVar: Tensor | null; momentum: number }): [Tensor, Tensor];
+} = makeFunction("aten::batch_norm_update_stats") as never;
+
+/** `is_vulkan_available() -> bool` */
+export const isVulkanAvailable: {
+  (): boolean;
+} = makeFunction("aten::is_vulkan_available") as never;
+
+/** `ones(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
+export const ones: {
+  (size: readonly number[], options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (...args: [...size: number[], options: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }]): Tensor;
+  (...size: number[]): Tensor;
+} = makeFactory("aten::ones") as never;
+
+/** `ones_like(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor` */
+export const onesLike: {
+  (input: Tensor, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
+} = makeFunction("aten::ones_like") as never;
+
+/** `pairwise_distance(Tensor x1, Tensor x2, float p=2, float eps=1e-06, bool keepdim=False) -> Tensor` */
+export const pairwiseDistance: {
+  (x1: Tensor, x2: Tensor, p?: number, eps?: number, keepdim?: boolean): Tensor;
+  (x1: Tensor, x2: Tensor, options?: { p?: number; eps?: number; keepdim?: boolean }): Tensor;
+} = makeFunction("aten::pairwise_distance") as never;
+
+/** `pdist(Tensor self, float p=2) -> Tensor` */
+export const pdist: {
+  (input: Tensor, p?: number): Tensor;
+  (input: Tensor, options?: { p?: number }): Tensor;
+} = makeFunction("aten::pdist") as never;
+
+/** `cosine_similarity(Tensor x1, Tensor x2, int dim=1, float eps=1e-08) -> Tensor` */
+export const cosineSimilarity: {
+  (x1: Tensor, x2: Tensor, dim?: number, eps?: number): Tensor;
+  (x1: Tensor, x2: Tensor, options?: { dim?: number; eps?: number }): Tensor;
+} = makeFunction("aten::cosine_similarity") as never;
+
+/** `permute(Tensor(a) self, int[] dims) -> Tensor(a)` */
+export const permute: {
+  (input: Tensor, dims: readonly number[]): Tensor;
+  (input: Tensor, options: { dims: readonly number[] }): Tensor;
+  (input: Tensor, ...dims: number[]): Tensor;
+} = makeFunction("aten::permute") as never;
+
+/** `movedim.intlist(Tensor(a) self, int[] source, int[] destination) -> Tensor(a)`<br>
+ * `movedim.int(Tensor(a) self, int source, int destination) -> Tensor(a)` */
+export const movedim: {
+  (input: Tensor, source: readonly number[], destination: readonly number[]): Tensor;
+  (input: Tensor, options: { source: readonly number[]; destination: readonly number[] }): Tensor;
+  (input: Tensor, source: number, destination: number): Tensor;
+  (input: Tensor, options: { source: number; destination: number }): Tensor;
+} = makeFunction("aten::movedim") as never;
+
+/** `moveaxis.intlist(Tensor(a) self, int[] source, int[] destination) -> Tensor(a)`<br>
+ * `moveaxis.int(Tensor(a) self, int source, int destination) -> Tensor(a)` */
+export const moveaxis: {
+  (input: Tensor, source: readonly number[], destination: readonly number[]): Tensor;
+  (input: Tensor, options: { source: readonly number[]; destination: readonly number[] }): Tensor;
+  (input: Tensor, source: number, destination: number): Tensor;
+  (input: Tensor, options: { source: number; destination: number }): Tensor;
+} = makeFunction("aten::moveaxis") as never;
+
+/** `adjoint(Tensor(a) self) -> Tensor(a)` */
+export const adjoint: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::adjoint") as never;
+
+/** `pixel_shuffle(Tensor self, int upscale_factor) -> Tensor` */
+export const pixelShuffle: {
+  (input: Tensor, upscaleFactor: number): Tensor;
+  (input: Tensor, options: { upscaleFactor: number }): Tensor;
+} = makeFunction("aten::pixel_shuffle") as never;
+
+/** `pixel_unshuffle(Tensor self, int downscale_factor) -> Tensor` */
+export const pixelUnshuffle: {
+  (input: Tensor, downscaleFactor: number): Tensor;
+  (input: Tensor, options: { downscaleFactor: number }): Tensor;
+} = makeFunction("aten::pixel_unshuffle") as never;
+
+/** `channel_shuffle(Tensor self, SymInt groups) -> Tensor` */
+export const channelShuffle: {
+  (input: Tensor, groups: number): Tensor;
+  (input: Tensor, options: { groups: number }): Tensor;
+} = makeFunction("aten::channel_shuffle") as never;
+
+/** `native_channel_shuffle(Tensor self, SymInt groups) -> Tensor` */
+export const nativeChannelShuffle: {
+  (input: Tensor, groups: number): Tensor;
+  (input: Tensor, options: { groups: number }): Tensor;
+} = makeFunction("aten::native_channel_shuffle") as never;
+
+/** `pinverse(Tensor self, float rcond=1e-15) -> Tensor` */
+export const pinverse: {
+  (input: Tensor, rcond?: number): Tensor;
+  (input: Tensor, options?: { rcond?: number }): Tensor;
+} = makeFunction("aten::pinverse") as never;
+
+/** `poisson_nll_loss(Tensor input, Tensor target, bool log_input, bool full, float eps, int reduction) -> Tensor` */
+export const poissonNllLoss: {
+  (input: Tensor, target: Tensor, logInput: boolean, full: boolean, eps: number, reduction: number): Tensor;
+  (input: Tensor, target: Tensor, options: { logInput: boolean; full: boolean; eps: number; reduction: number }): Tensor;
+} = makeFunction("aten::poisson_nll_loss") as never;
+
+/** `rad2deg(Tensor self) -> Tensor` */
+export const rad2deg: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::rad2deg") as never;
+
+/** `rad2deg_(Tensor(a!) self) -> Tensor(a!)` */
+export const rad2deg_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::rad2deg_") as never;
+
+/** `deg2rad(Tensor self) -> Tensor` */
+export const deg2rad: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::deg2rad") as never;
+
+/** `deg2rad_(Tensor(a!) self) -> Tensor(a!)` */
+export const deg2rad_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::deg2rad_") as never;
+
+/** `scalar_tensor(Scalar s, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
+export const scalarTensor: {
+  (s: Scalar, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
+} = makeFactory("aten::scalar_tensor") as never;
+
+/** `rand(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
+ * `rand.generator(SymInt[] size, *, Generator? generator, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
+export const rand: {
+  (size: readonly number[], options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (...args: [...size: number[], options: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }]): Tensor;
+  (...size: number[]): Tensor;
+  (size: readonly number[], options: { generator: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (...args: [...size: number[], options: { generator: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }]): Tensor;
+} = makeFactory("aten::rand") as never;
+
+/** `rand_like(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor`<br>
+ * `rand_like.generator(Tensor self, *, Generator? generator, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor` */
+export const randLike: {
+  (input: Tensor, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
+  (input: Tensor, options: { generator: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
+} = makeFunction("aten::rand_like") as never;
+
+/** `randint(SymInt high, SymInt[] size, *, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
+ * `randint.generator(SymInt high, SymInt[] size, *, Generator? generator, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
+ * `randint.low(SymInt low, SymInt high, SymInt[] size, *, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
+ * `randint.low_generator(SymInt low, SymInt high, SymInt[] size, *, Generator? generator, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
+export const randint: {
+  (high: number | bigint, size: readonly number[], options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (high: number | bigint, size: readonly number[], options: { generator: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (low: number | bigint, high: number | bigint, size: readonly number[], options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (low: number | bigint, high: number | bigint, size: readonly number[], options: { generator: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+} = makeFactory("aten::randint") as never;
+
+/** `randint_like(Tensor self, SymInt high, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor`<br>
+ * `randint_like.generator(Tensor self, SymInt high, *, Generator? generator, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor`<br>
+ * `randint_like.Tensor(Tensor self, Tensor high, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor`<br>
+ * `randint_like.Tensor_generator(Tensor self, Tensor high, *, Generator? generator, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor`<br>
+ * `randint_like.low_dtype(Tensor self, SymInt low, SymInt high, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor`<br>
+ * `randint_like.low_generator_dtype(Tensor self, SymInt low, SymInt high, *, Generator? generator, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor` */
+export const randintLike: {
+  (input: Tensor, high: number | bigint, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
+  (input: Tensor, options: { high: number | bigint; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
+  (input: Tensor, high: number | bigint, options: { generator: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
+  (input: Tensor, options: { high: number | bigint; generator: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
+  (input: Tensor, high: Tensor, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
+  (input: Tensor, high: Tensor, options: { generator: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
+  (input: Tensor, low: number | bigint, high: number | bigint, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
+  (input: Tensor, options: { low: number | bigint; high: number | bigint; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
+  (input: Tensor, low: number | bigint, high: number | bigint, options: { generator: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
+  (input: Tensor, options: { low: number | bigint; high: number | bigint; generator: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
+} = makeFunction("aten::randint_like") as never;
+
+/** `randn(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
+ * `randn.generator(SymInt[] size, *, Generator? generator, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
+export const randn: {
+  (size: readonly number[], options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (...args: [...size: number[], options: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }]): Tensor;
+  (...size: number[]): Tensor;
+  (size: readonly number[], options: { generator: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (...args: [...size: number[], options: { generator: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }]): Tensor;
+} = makeFactory("aten::randn") as never;
+
+/** `randn_like(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor`<br>
+ * `randn_like.generator(Tensor self, *, Generator? generator, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor` */
+export const randnLike: {
+  (input: Tensor, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
+  (input: Tensor, options: { generator: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
+} = makeFunction("aten::randn_like") as never;
+
+/** `randperm(SymInt n, *, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
+ * `randperm.generator(SymInt n, *, Generator? generator, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
+export const randperm: {
+  (n: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (n: number, options: { generator: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+} = makeFactory("aten::randperm") as never;
+
+/** `range.step(Scalar start, Scalar end, Scalar step=1, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`<br>
+ * `range(Scalar start, Scalar end, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
+export const range: {
+  (start: Scalar, end: Scalar, step?: Scalar, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (start: Scalar, end: Scalar, options?: { step?: Scalar; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (start: Scalar, end: Scalar, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+} = makeFactory("aten::range") as never;
+
+/** `ravel(Tensor(a) self) -> Tensor(a)` */
+export const ravel: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::ravel") as never;
+
+/** `reciprocal(Tensor self) -> Tensor` */
+export const reciprocal: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::reciprocal") as never;
+
+/** `reciprocal_(Tensor(a!) self) -> Tensor(a!)` */
+export const reciprocal_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::reciprocal_") as never;
+
+/** `neg(Tensor self) -> Tensor` */
+export const neg: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::neg") as never;
+
+/** `neg_(Tensor(a!) self) -> Tensor(a!)` */
+export const neg_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::neg_") as never;
+
+/** `negative(Tensor self) -> Tensor` */
+export const negative: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::negative") as never;
+
+/** `negative_(Tensor(a!) self) -> Tensor(a!)` */
+export const negative_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::negative_") as never;
+
+/** `repeat_interleave.Tensor(Tensor repeats, *, SymInt? output_size=None) -> Tensor`<br>
+ * `repeat_interleave.self_Tensor(Tensor self, Tensor repeats, int? dim=None, *, SymInt? output_size=None) -> Tensor`<br>
+ * `repeat_interleave.self_int(Tensor self, SymInt repeats, int? dim=None, *, SymInt? output_size=None) -> Tensor` */
+export const repeatInterleave: {
+  (repeats: Tensor, options?: { outputSize?: number | null }): Tensor;
+  (input: Tensor, repeats: Tensor, dim?: number | null, options?: { outputSize?: number | null }): Tensor;
+  (input: Tensor, repeats: Tensor, options?: { dim?: number | null; outputSize?: number | null }): Tensor;
+  (input: Tensor, repeats: number, dim?: number | null, options?: { outputSize?: number | null }): Tensor;
+  (input: Tensor, repeats: number, options?: { dim?: number | null; outputSize?: number | null }): Tensor;
+  (input: Tensor, options: { repeats: number; dim?: number | null; outputSize?: number | null }): Tensor;
+} = makeFunction("aten::repeat_interleave") as never;
+
+/** `reshape(Tensor(a) self, SymInt[] shape) -> Tensor(a)` */
+export const reshape: {
+  (input: Tensor, shape: readonly number[]): Tensor;
+  (input: Tensor, options: { shape: readonly number[] }): Tensor;
+  (input: Tensor, ...shape: number[]): Tensor;
+} = makeFunction("aten::reshape") as never;
+
+/** `round(Tensor self) -> Tensor`<br>
+ * `round.decimals(Tensor self, *, int decimals) -> Tensor` */
+export const round: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { decimals: number; out?: Tensor }): Tensor;
+} = makeFunction("aten::round") as never;
+
+/** `round_(Tensor(a!) self) -> Tensor(a!)`<br>
+ * `round_.decimals(Tensor(a!) self, *, int decimals) -> Tensor(a!)` */
+export const round_: {
+  (input: Tensor): Tensor;
+  (input: Tensor, options: { decimals: number }): Tensor;
+} = makeFunction("aten::round_") as never;
+
+/** `rrelu(Tensor self, Scalar lower=0.125, Scalar upper=0.3333333333333333, bool training=False, Generator? generator=None) -> Tensor` */
+export const rrelu: {
+  (input: Tensor, lower?: Scalar, upper?: Scalar, training?: boolean, generator?: Generator | null): Tensor;
+  (input: Tensor, options?: { lower?: Scalar; upper?: Scalar; training?: boolean; generator?: Generator | null }): Tensor;
+} = makeFunction("aten::rrelu") as never;
+
+/** `rrelu_(Tensor(a!) self, Scalar lower=0.125, Scalar upper=0.3333333333333333, bool training=False, Generator? generator=None) -> Tensor(a!)` */
+export const rrelu_: {
+  (input: Tensor, lower?: Scalar, upper?: Scalar, training?: boolean, generator?: Generator | null): Tensor;
+  (input: Tensor, options?: { lower?: Scalar; upper?: Scalar; training?: boolean; generator?: Generator | null }): Tensor;
+} = makeFunction("aten::rrelu_") as never;
+
+/** `relu(Tensor self) -> Tensor` */
+export const relu: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::relu") as never;
+
+/** `relu_(Tensor(a!) self) -> Tensor(a!)` */
+export const relu_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::relu_") as never;
+
+/** `prelu(Tensor self, Tensor weight) -> Tensor` */
+export const prelu: {
+  (input: Tensor, weight: Tensor): Tensor;
+} = makeFunction("aten::prelu") as never;
+
+/** `hardshrink(Tensor self, Scalar lambd=0.5) -> Tensor` */
+export const hardshrink: {
+  (input: Tensor, lambd?: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options?: { lambd?: Scalar; out?: Tensor }): Tensor;
+} = makeFunction("aten::hardshrink") as never;
+
+/** `rsqrt(Tensor self) -> Tensor` */
+export const rsqrt: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::rsqrt") as never;
+
+/** `rsqrt_(Tensor(a!) self) -> Tensor(a!)` */
+export const rsqrt_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::rsqrt_") as never;
+
+/** `select.int(Tensor(a) self, int dim, SymInt index) -> Tensor(a)` */
+export const select: {
+  (input: Tensor, dim: number, index: number): Tensor;
+  (input: Tensor, options: { dim: number; index: number }): Tensor;
+} = makeFunction("aten::select") as never;
+
+/** `selu(Tensor self) -> Tensor` */
+export const selu: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::selu") as never;
+
+/** `selu_(Tensor(a!) self) -> Tensor(a!)` */
+export const selu_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::selu_") as never;
+
+/** `celu(Tensor self, Scalar alpha=1.0) -> Tensor` */
+export const celu: {
+  (input: Tensor, alpha?: Scalar): Tensor;
+  (input: Tensor, options?: { alpha?: Scalar }): Tensor;
+} = makeFunction("aten::celu") as never;
+
+/** `celu_(Tensor(a!) self, Scalar alpha=1.0) -> Tensor(a!)` */
+export const celu_: {
+  (input: Tensor, alpha?: Scalar): Tensor;
+  (input: Tensor, options?: { alpha?: Scalar }): Tensor;
+} = makeFunction("aten::celu_") as never;
+
+/** `sigmoid(Tensor self) -> Tensor` */
+export const sigmoid: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::sigmoid") as never;
+
+/** `sigmoid_(Tensor(a!) self) -> Tensor(a!)` */
+export const sigmoid_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::sigmoid_") as never;
+
+/** `logit(Tensor self, float? eps=None) -> Tensor` */
+export const logit: {
+  (input: Tensor, eps?: number | null, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options?: { eps?: number | null; out?: Tensor }): Tensor;
+} = makeFunction("aten::logit") as never;
+
+/** `logit_(Tensor(a!) self, float? eps=None) -> Tensor(a!)` */
+export const logit_: {
+  (input: Tensor, eps?: number | null): Tensor;
+  (input: Tensor, options?: { eps?: number | null }): Tensor;
+} = makeFunction("aten::logit_") as never;
+
+/** `sin(Tensor self) -> Tensor` */
+export const sin: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::sin") as never;
+
+/** `sin_(Tensor(a!) self) -> Tensor(a!)` */
+export const sin_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::sin_") as never;
+
+/** `sinc(Tensor self) -> Tensor` */
+export const sinc: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::sinc") as never;
+
+/** `sinc_(Tensor(a!) self) -> Tensor(a!)` */
+export const sinc_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::sinc_") as never;
+
+/** `sinh(Tensor self) -> Tensor` */
+export const sinh: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::sinh") as never;
+
+/** `sinh_(Tensor(a!) self) -> Tensor(a!)` */
+export const sinh_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::sinh_") as never;
+
+/** `detach(Tensor(a) self) -> Tensor(a)` */
+export const detach: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::detach") as never;
+
+/** `detach_(Tensor(a!) self) -> Tensor(a!)` */
+export const detach_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::detach_") as never;
+
+/** `slice_inverse(Tensor(a) self, Tensor src, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor(a)` */
+export const sliceInverse: {
+  (input: Tensor, src: Tensor, dim?: number, start?: number | null, end?: number | null, step?: number): Tensor;
+  (input: Tensor, src: Tensor, options?: { dim?: number; start?: number | null; end?: number | null; step?: number }): Tensor;
+} = makeFunction("aten::slice_inverse") as never;
+
+/** `slice_scatter(Tensor self, Tensor src, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor` */
+export const sliceScatter: {
+  (input: Tensor, src: Tensor, dim?: number, start?: number | null, end?: number | null, step?: number): Tensor;
+  (input: Tensor, src: Tensor, options?: { dim?: number; start?: number | null; end?: number | null; step?: number }): Tensor;
+} = makeFunction("aten::slice_scatter") as never;
+
+/** `select_scatter(Tensor self, Tensor src, int dim, SymInt index) -> Tensor` */
+export const selectScatter: {
+  (input: Tensor, src: Tensor, dim: number, index: number): Tensor;
+  (input: Tensor, src: Tensor, options: { dim: number; index: number }): Tensor;
+} = makeFunction("aten::select_scatter") as never;
+
+/** `diagonal_scatter(Tensor self, Tensor src, int offset=0, int dim1=0, int dim2=1) -> Tensor` */
+export const diagonalScatter: {
+  (input: Tensor, src: Tensor, offset?: number, dim1?: number, dim2?: number): Tensor;
+  (input: Tensor, src: Tensor, options?: { offset?: number; dim1?: number; dim2?: number }): Tensor;
+} = makeFunction("aten::diagonal_scatter") as never;
+
+/** `as_strided_scatter(Tensor self, Tensor src, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor` */
+export const asStridedScatter: {
+  (input: Tensor, src: Tensor, size: readonly number[], stride: readonly number[], storageOffset?: number | null): Tensor;
+  (input: Tensor, src: Tensor, size: readonly number[], stride: readonly number[], options?: { storageOffset?: number | null }): Tensor;
+  (input: Tensor, src: Tensor, options: { size: readonly number[]; stride: readonly number[]; storageOffset?: number | null }): Tensor;
+} = makeFunction("aten::as_strided_scatter") as never;
+
+/** `smm(Tensor self, Tensor mat2) -> Tensor` */
+export const smm: {
+  (input: Tensor, mat2: Tensor): Tensor;
+} = makeFunction("aten::smm") as never;
+
+/** `softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor` */
+export const softmax: {
+  (input: Tensor, dim: number, dtype?: DType | null, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, dim: number, options?: { dtype?: DType | null; out?: Tensor }): Tensor;
+  (input: Tensor, options: { dim: number; dtype?: DType | null; out?: Tensor }): Tensor;
+} = makeFunction("aten::softmax") as never;
+
+/** `unsafe_split.Tensor(Tensor self, SymInt split_size, int dim=0) -> Tensor[]` */
+export const unsafeSplit: {
+  (input: Tensor, splitSize: number, dim?: number): Tensor[];
+  (input: Tensor, splitSize: number, options?: { dim?: number }): Tensor[];
+  (input: Tensor, options: { splitSize: number; dim?: number }): Tensor[];
+} = makeFunction("aten::unsafe_split") as never;
+
+/** `split.Tensor(Tensor(a -> *) self, SymInt split_size, int dim=0) -> Tensor(a)[]`<br>
+ * `split.sizes(Tensor(a -> *) self, SymInt[] split_size, int dim=0) -> Tensor(a)[]` */
+export const split: {
+  (input: Tensor, splitSize: number, dim?: number): Tensor[];
+  (input: Tensor, splitSize: number, options?: { dim?: number }): Tensor[];
+  (input: Tensor, options: { splitSize: number; dim?: number }): Tensor[];
+  (input: Tensor, splitSize: readonly number[], dim?: number): Tensor[];
+  (input: Tensor, splitSize: readonly number[], options?: { dim?: number }): Tensor[];
+  (input: Tensor, options: { splitSize: readonly number[]; dim?: number }): Tensor[];
+  (input: Tensor, ...args: [...splitSize: number[], options: { dim?: number }]): Tensor[];
+  (input: Tensor, ...splitSize: number[]): Tensor[];
+} = makeFunction("aten::split") as never;
+
+/** `unsafe_split_with_sizes(Tensor self, SymInt[] split_sizes, int dim=0) -> Tensor[]` */
+export const unsafeSplitWithSizes: {
+  (input: Tensor, splitSizes: readonly number[], dim?: number): Tensor[];
+  (input: Tensor, splitSizes: readonly number[], options?: { dim?: number }): Tensor[];
+  (input: Tensor, options: { splitSizes: readonly number[]; dim?: number }): Tensor[];
+  (input: Tensor, ...args: [...splitSizes: number[], options: { dim?: number }]): Tensor[];
+  (input: Tensor, ...splitSizes: number[]): Tensor[];
+} = makeFunction("aten::unsafe_split_with_sizes") as never;
+
+/** `split_with_sizes(Tensor(a -> *) self, SymInt[] split_sizes, int dim=0) -> Tensor(a)[]` */
+export const splitWithSizes: {
+  (input: Tensor, splitSizes: readonly number[], dim?: number): Tensor[];
+  (input: Tensor, splitSizes: readonly number[], options?: { dim?: number }): Tensor[];
+  (input: Tensor, options: { splitSizes: readonly number[]; dim?: number }): Tensor[];
+  (input: Tensor, ...args: [...splitSizes: number[], options: { dim?: number }]): Tensor[];
+  (input: Tensor, ...splitSizes: number[]): Tensor[];
+} = makeFunction("aten::split_with_sizes") as never;
+
+/** `hsplit.int(Tensor(a -> *) self, int sections) -> Tensor(a)[]`<br>
+ * `hsplit.array(Tensor(a -> *) self, int[] indices) -> Tensor(a)[]` */
+export const hsplit: {
+  (input: Tensor, sections: number): Tensor[];
+  (input: Tensor, options: { sections: number }): Tensor[];
+  (input: Tensor, indices: readonly number[]): Tensor[];
+  (input: Tensor, options: { indices: readonly number[] }): Tensor[];
+  (input: Tensor, ...indices: number[]): Tensor[];
+} = makeFunction("aten::hsplit") as never;
+
+/** `vsplit.int(Tensor(a -> *) self, int sections) -> Tensor(a)[]`<br>
+ * `vsplit.array(Tensor(a -> *) self, int[] indices) -> Tensor(a)[]` */
+export const vsplit: {
+  (input: Tensor, sections: number): Tensor[];
+  (input: Tensor, options: { sections: number }): Tensor[];
+  (input: Tensor, indices: readonly number[]): Tensor[];
+  (input: Tensor, options: { indices: readonly number[] }): Tensor[];
+  (input: Tensor, ...indices: number[]): Tensor[];
+} = makeFunction("aten::vsplit") as never;
+
+/** `dsplit.int(Tensor(a -> *) self, int sections) -> Tensor(a)[]`<br>
+ * `dsplit.array(Tensor(a -> *) self, int[] indices) -> Tensor(a)[]` */
+export const dsplit: {
+  (input: Tensor, sections: number): Tensor[];
+  (input: Tensor, options: { sections: number }): Tensor[];
+  (input: Tensor, indices: readonly number[]): Tensor[];
+  (input: Tensor, options: { indices: readonly number[] }): Tensor[];
+  (input: Tensor, ...indices: number[]): Tensor[];
+} = makeFunction("aten::dsplit") as never;
+
+/** `squeeze(Tensor(a) self) -> Tensor(a)`<br>
+ * `squeeze.dim(Tensor(a) self, int dim) -> Tensor(a)`<br>
+ * `squeeze.dims(Tensor(a) self, int[] dim) -> Tensor(a)` */
+export const squeeze: {
+  (input: Tensor): Tensor;
+  (input: Tensor, dim: number): Tensor;
+  (input: Tensor, options: { dim: number }): Tensor;
+  (input: Tensor, dim: readonly number[]): Tensor;
+  (input: Tensor, options: { dim: readonly number[] }): Tensor;
+  (input: Tensor, ...dim: number[]): Tensor;
+} = makeFunction("aten::squeeze") as never;
+
+/** `sspaddmm(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor` */
+export const sspaddmm: {
+  (input: Tensor, mat1: Tensor, mat2: Tensor, options?: { beta?: Scalar; alpha?: Scalar; out?: Tensor }): Tensor;
+} = makeFunction("aten::sspaddmm") as never;
+
+/** `stack(Tensor[] tensors, int dim=0) -> Tensor` */
+export const stack: {
+  (tensors: readonly Tensor[], dim?: number, options?: { out?: Tensor }): Tensor;
+  (tensors: readonly Tensor[], options?: { dim?: number; out?: Tensor }): Tensor;
+} = makeFunction("aten::stack") as never;
+
+/** `hstack(Tensor[] tensors) -> Tensor` */
+export const hstack: {
+  (tensors: readonly Tensor[], options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::hstack") as never;
+
+/** `vstack(Tensor[] tensors) -> Tensor` */
+export const vstack: {
+  (tensors: readonly Tensor[], options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::vstack") as never;
+
+/** `dstack(Tensor[] tensors) -> Tensor` */
+export const dstack: {
+  (tensors: readonly Tensor[], options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::dstack") as never;
+
+/** `istft(Tensor self, int n_fft, int? hop_length=None, int? win_length=None, Tensor? window=None, bool center=True, bool normalized=False, bool? onesided=None, int? length=None, bool return_complex=False) -> Tensor` */
+export const istft: {
+  (input: Tensor, nFft: number, hopLength?: number | null, winLength?: number | null, window?: Tensor | null, center?: boolean, normalized?: boolean, onesided?: boolean | null, length?: number | null, returnComplex?: boolean): Tensor;
+  (input: Tensor, nFft: number, options?: { hopLength?: number | null; winLength?: number | null; window?: Tensor | null; center?: boolean; normalized?: boolean; onesided?: boolean | null; length?: number | null; returnComplex?: boolean }): Tensor;
+  (input: Tensor, options: { nFft: number; hopLength?: number | null; winLength?: number | null; window?: Tensor | null; center?: boolean; normalized?: boolean; onesided?: boolean | null; length?: number | null; returnComplex?: boolean }): Tensor;
+} = makeFunction("aten::istft") as never;
+
+/** `sum(Tensor self, *, ScalarType? dtype=None) -> Tensor`<br>
+ * `sum.dim_IntList(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
+export const sum: {
+  (input: Tensor, options?: { dtype?: DType | null; out?: Tensor }): Tensor;
+  (input: Tensor, dim: number | readonly number[] | null, keepdim?: boolean, options?: { dtype?: DType | null; out?: Tensor }): Tensor;
+  (input: Tensor, dim: number | readonly number[] | null, options?: { keepdim?: boolean; dtype?: DType | null; out?: Tensor }): Tensor;
+  (input: Tensor, options: { dim: number | readonly number[] | null; keepdim?: boolean; dtype?: DType | null; out?: Tensor }): Tensor;
+} = makeFunction("aten::sum") as never;
+
+/** `nansum(Tensor self, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
+export const nansum: {
+  (input: Tensor, dim?: number | readonly number[] | null, keepdim?: boolean, options?: { dtype?: DType | null; out?: Tensor }): Tensor;
+  (input: Tensor, options?: { dim?: number | readonly number[] | null; keepdim?: boolean; dtype?: DType | null; out?: Tensor }): Tensor;
+} = makeFunction("aten::nansum") as never;
+
+/** `hash_tensor(Tensor self, int[1] dim=[], *, bool keepdim=False, int mode=0) -> Tensor` */
+export const hashTensor: {
+  (input: Tensor, dim?: number | readonly number[], options?: { keepdim?: boolean; mode?: number; out?: Tensor }): Tensor;
+  (input: Tensor, options?: { dim?: number | readonly number[]; keepdim?: boolean; mode?: number; out?: Tensor }): Tensor;
+} = makeFunction("aten::hash_tensor") as never;
+
+/** `sqrt(Tensor self) -> Tensor` */
+export const sqrt: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::sqrt") as never;
+
+/** `sqrt_(Tensor(a!) self) -> Tensor(a!)` */
+export const sqrt_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::sqrt_") as never;
+
+/** `square(Tensor self) -> Tensor` */
+export const square: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::square") as never;
+
+/** `square_(Tensor(a!) self) -> Tensor(a!)` */
+export const square_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::square_") as never;
+
+/** `std(Tensor self, bool unbiased=True) -> Tensor`<br>
+ * `std.dim(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> Tensor`<br>
+ * `std.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> Tensor` */
+export const std: {
+  (input: Tensor, unbiased?: boolean, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options?: { unbiased?: boolean; out?: Tensor }): Tensor;
+  (input: Tensor, dim: number | readonly number[] | null, unbiased?: boolean, keepdim?: boolean, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, dim: number | readonly number[] | null, options?: { unbiased?: boolean; keepdim?: boolean; out?: Tensor }): Tensor;
+  (input: Tensor, options: { dim: number | readonly number[] | null; unbiased?: boolean; keepdim?: boolean; out?: Tensor }): Tensor;
+  (input: Tensor, dim?: number | readonly number[] | null, options?: { correction?: Scalar | null; keepdim?: boolean; out?: Tensor }): Tensor;
+  (input: Tensor, options?: { dim?: number | readonly number[] | null; correction?: Scalar | null; keepdim?: boolean; out?: Tensor }): Tensor;
+} = makeFunction("aten::std") as never;
+
+/** `std_mean(Tensor self, bool unbiased=True) -> (Tensor, Tensor)`<br>
+ * `std_mean.dim(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> (Tensor, Tensor)`<br>
+ * `std_mean.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> (Tensor, Tensor)` */
+export const stdMean: {
+  (input: Tensor, unbiased?: boolean): [Tensor, Tensor];
+  (input: Tensor, options?: { unbiased?: boolean }): [Tensor, Tensor];
+  (input: Tensor, dim: number | readonly number[] | null, unbiased?: boolean, keepdim?: boolean): [Tensor, Tensor];
+  (input: Tensor, dim: number | readonly number[] | null, options?: { unbiased?: boolean; keepdim?: boolean }): [Tensor, Tensor];
+  (input: Tensor, options: { dim: number | readonly number[] | null; unbiased?: boolean; keepdim?: boolean }): [Tensor, Tensor];
+  (input: Tensor, dim?: number | readonly number[] | null, options?: { correction?: Scalar | null; keepdim?: boolean }): [Tensor, Tensor];
+  (input: Tensor, options?: { dim?: number | readonly number[] | null; correction?: Scalar | null; keepdim?: boolean }): [Tensor, Tensor];
+} = makeFunction("aten::std_mean") as never;
+
+/** `prod(Tensor self, *, ScalarType? dtype=None) -> Tensor`<br>
+ * `prod.dim_int(Tensor self, int dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
+export const prod: {
+  (input: Tensor, options?: { dtype?: DType | null; out?: Tensor }): Tensor;
+  (input: Tensor, dim: number, keepdim?: boolean, options?: { dtype?: DType | null; out?: Tensor }): Tensor;
+  (input: Tensor, dim: number, options?: { keepdim?: boolean; dtype?: DType | null; out?: Tensor }): Tensor;
+  (input: Tensor, options: { dim: number; keepdim?: boolean; dtype?: DType | null; out?: Tensor }): Tensor;
+} = makeFunction("aten::prod") as never;
+
+/** `t(Tensor(a) self) -> Tensor(a)` */
+export const t: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::t") as never;
+
+/** `tan(Tensor self) -> Tensor` */
+export const tan: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::tan") as never;
+
+/** `tan_(Tensor(a!) self) -> Tensor(a!)` */
+export const tan_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::tan_") as never;
+
+/** `tanh(Tensor self) -> Tensor` */
+export const tanh: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::tanh") as never;
+
+/** `tanh_(Tensor(a!) self) -> Tensor(a!)` */
+export const tanh_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::tanh_") as never;
+
+/** `threshold(Tensor self, Scalar threshold, Scalar value) -> Tensor` */
+export const threshold: {
+  (input: Tensor, threshold: Scalar, value: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { threshold: Scalar; value: Scalar; out?: Tensor }): Tensor;
+} = makeFunction("aten::threshold") as never;
+
+/** `threshold_(Tensor(a!) self, Scalar threshold, Scalar value) -> Tensor(a!)` */
+export const threshold_: {
+  (input: Tensor, threshold: Scalar, value: Scalar): Tensor;
+  (input: Tensor, options: { threshold: Scalar; value: Scalar }): Tensor;
+} = makeFunction("aten::threshold_") as never;
+
+/** `tile(Tensor self, SymInt[] dims) -> Tensor` */
+export const tile: {
+  (input: Tensor, dims: readonly number[]): Tensor;
+  (input: Tensor, options: { dims: readonly number[] }): Tensor;
+  (input: Tensor, ...dims: number[]): Tensor;
+} = makeFunction("aten::tile") as never;
+
+/** `transpose.int(Tensor(a) self, int dim0, int dim1) -> Tensor(a)` */
+export const transpose: {
+  (input: Tensor, dim0: number, dim1: number): Tensor;
+  (input: Tensor, options: { dim0: number; dim1: number }): Tensor;
+} = makeFunction("aten::transpose") as never;
+
+/** `flip(Tensor self, int[] dims) -> Tensor` */
+export const flip: {
+  (input: Tensor, dims: readonly number[]): Tensor;
+  (input: Tensor, options: { dims: readonly number[] }): Tensor;
+  (input: Tensor, ...dims: number[]): Tensor;
+} = makeFunction("aten::flip") as never;
+
+/** `fliplr(Tensor self) -> Tensor` */
+export const fliplr: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::fliplr") as never;
+
+/** `flipud(Tensor self) -> Tensor` */
+export const flipud: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::flipud") as never;
+
+/** `roll(Tensor self, SymInt[1] shifts, int[1] dims=[]) -> Tensor` */
+export const roll: {
+  (input: Tensor, shifts: number | readonly number[], dims?: number | readonly number[]): Tensor;
+  (input: Tensor, shifts: number | readonly number[], options?: { dims?: number | readonly number[] }): Tensor;
+  (input: Tensor, options: { shifts: number | readonly number[]; dims?: number | readonly number[] }): Tensor;
+} = makeFunction("aten::roll") as never;
+
+/** `rot90(Tensor self, int k=1, int[] dims=[0,1]) -> Tensor` */
+export const rot90: {
+  (input: Tensor, k?: number, dims?: readonly number[]): Tensor;
+  (input: Tensor, options?: { k?: number; dims?: readonly number[] }): Tensor;
+} = makeFunction("aten::rot90") as never;
+
+/** `trapezoid.x(Tensor y, Tensor x, *, int dim=-1) -> Tensor`<br>
+ * `trapezoid.dx(Tensor y, *, Scalar dx=1, int dim=-1) -> Tensor` */
+export const trapezoid: {
+  (y: Tensor, x: Tensor, options?: { dim?: number }): Tensor;
+  (y: Tensor, options?: { dx?: Scalar; dim?: number }): Tensor;
+} = makeFunction("aten::trapezoid") as never;
+
+/** `trapz.x(Tensor y, Tensor x, *, int dim=-1) -> Tensor`<br>
+ * `trapz.dx(Tensor y, *, float dx=1, int dim=-1) -> Tensor` */
+export const trapz: {
+  (y: Tensor, x: Tensor, options?: { dim?: number }): Tensor;
+  (y: Tensor, options?: { dx?: number; dim?: number }): Tensor;
+} = makeFunction("aten::trapz") as never;
+
+/** `triplet_margin_loss(Tensor anchor, Tensor positive, Tensor negative, float margin=1.0, float p=2, float eps=1e-06, bool swap=False, int reduction=Mean) -> Tensor` */
+export const tripletMarginLoss: {
+  (anchor: Tensor, positive: Tensor, negative: Tensor, margin?: number, p?: number, eps?: number, swap?: boolean, reduction?: number): Tensor;
+  (anchor: Tensor, positive: Tensor, negative: Tensor, options?: { margin?: number; p?: number; eps?: number; swap?: boolean; reduction?: number }): Tensor;
+} = makeFunction("aten::triplet_margin_loss") as never;
+
+/** `trunc(Tensor self) -> Tensor` */
+export const trunc: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::trunc") as never;
+
+/** `trunc_(Tensor(a!) self) -> Tensor(a!)` */
+export const trunc_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::trunc_") as never;
+
+/** `fix(Tensor self) -> Tensor` */
+export const fix: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::fix") as never;
+
+/** `fix_(Tensor(a!) self) -> Tensor(a!)` */
+export const fix_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::fix_") as never;
+
+/** `unsqueeze(Tensor(a) self, int dim) -> Tensor(a)` */
+export const unsqueeze: {
+  (input: Tensor, dim: number): Tensor;
+  (input: Tensor, options: { dim: number }): Tensor;
+} = makeFunction("aten::unsqueeze") as never;
+
+/** `vander(Tensor x, int? N=None, bool increasing=False) -> Tensor` */
+export const vander: {
+  (x: Tensor, N?: number | null, increasing?: boolean): Tensor;
+  (x: Tensor, options?: { N?: number | null; increasing?: boolean }): Tensor;
+} = makeFunction("aten::vander") as never;
+
+/** `var(Tensor self, bool unbiased=True) -> Tensor`<br>
+ * `var.dim(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> Tensor`<br>
+ * `var.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> Tensor` */
+export const var_: {
+  (input: Tensor, unbiased?: boolean, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options?: { unbiased?: boolean; out?: Tensor }): Tensor;
+  (input: Tensor, dim: number | readonly number[] | null, unbiased?: boolean, keepdim?: boolean, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, dim: number | readonly number[] | null, options?: { unbiased?: boolean; keepdim?: boolean; out?: Tensor }): Tensor;
+  (input: Tensor, options: { dim: number | readonly number[] | null; unbiased?: boolean; keepdim?: boolean; out?: Tensor }): Tensor;
+  (input: Tensor, dim?: number | readonly number[] | null, options?: { correction?: Scalar | null; keepdim?: boolean; out?: Tensor }): Tensor;
+  (input: Tensor, options?: { dim?: number | readonly number[] | null; correction?: Scalar | null; keepdim?: boolean; out?: Tensor }): Tensor;
+} = makeFunction("aten::var") as never;
+
+/** `var_mean(Tensor self, bool unbiased=True) -> (Tensor, Tensor)`<br>
+ * `var_mean.dim(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> (Tensor, Tensor)`<br>
+ * `var_mean.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> (Tensor, Tensor)` */
+export const varMean: {
+  (input: Tensor, unbiased?: boolean): [Tensor, Tensor];
+  (input: Tensor, options?: { unbiased?: boolean }): [Tensor, Tensor];
+  (input: Tensor, dim: number | readonly number[] | null, unbiased?: boolean, keepdim?: boolean): [Tensor, Tensor];
+  (input: Tensor, dim: number | readonly number[] | null, options?: { unbiased?: boolean; keepdim?: boolean }): [Tensor, Tensor];
+  (input: Tensor, options: { dim: number | readonly number[] | null; unbiased?: boolean; keepdim?: boolean }): [Tensor, Tensor];
+  (input: Tensor, dim?: number | readonly number[] | null, options?: { correction?: Scalar | null; keepdim?: boolean }): [Tensor, Tensor];
+  (input: Tensor, options?: { dim?: number | readonly number[] | null; correction?: Scalar | null; keepdim?: boolean }): [Tensor, Tensor];
+} = makeFunction("aten::var_mean") as never;
+
+/** `where.self(Tensor condition, Tensor self, Tensor other) -> Tensor`<br>
+ * `where.ScalarSelf(Tensor condition, Scalar self, Tensor other) -> Tensor`<br>
+ * `where.ScalarOther(Tensor condition, Tensor self, Scalar other) -> Tensor`<br>
+ * `where.Scalar(Tensor condition, Scalar self, Scalar other) -> Tensor`<br>
+ * `where(Tensor condition) -> Tensor[]` */
+export const where: {
+  (condition: Tensor, input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+  (condition: Tensor, input: Scalar, other: Tensor, options?: { out?: Tensor }): Tensor;
+  (condition: Tensor, input: Tensor, other: Scalar, options?: { out?: Tensor }): Tensor;
+  (condition: Tensor, input: Tensor, options: { other: Scalar; out?: Tensor }): Tensor;
+  (condition: Tensor, input: Scalar, other: Scalar, options?: { out?: Tensor }): Tensor;
+  (condition: Tensor, input: Scalar, options: { other: Scalar; out?: Tensor }): Tensor;
+  (condition: Tensor, options?: { out?: Tensor }): Tensor[];
+} = makeFunction("aten::where") as never;
+
+/** `norm_except_dim(Tensor v, int pow=2, int dim=0) -> Tensor` */
+export const normExceptDim: {
+  (v: Tensor, pow?: number, dim?: number): Tensor;
+  (v: Tensor, options?: { pow?: number; dim?: number }): Tensor;
+} = makeFunction("aten::norm_except_dim") as never;
+
+/** `zeros(SymInt[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
+export const zeros: {
+  (size: readonly number[], options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  (...args: [...size: number[], options: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }]): Tensor;
+  (...size: number[]): Tensor;
+} = makeFactory("aten::zeros") as never;
+
+/** `zeros_like(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor` */
+export const zerosLike: {
+  (input: Tensor, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; memoryFormat?: MemoryFormat | null; requiresGrad?: boolean }): Tensor;
+} = makeFunction("aten::zeros_like") as never;
+
+/** `poisson(Tensor self, Generator? generator=None) -> Tensor` */
+export const poisson: {
+  (input: Tensor, generator?: Generator | null): Tensor;
+  (input: Tensor, options?: { generator?: Generator | null }): Tensor;
+} = makeFunction("aten::poisson") as never;
+
+/** `binomial(Tensor count, Tensor prob, Generator? generator=None) -> Tensor` */
+export const binomial: {
+  (count: Tensor, prob: Tensor, generator?: Generator | null): Tensor;
+  (count: Tensor, prob: Tensor, options?: { generator?: Generator | null }): Tensor;
+} = makeFunction("aten::binomial") as never;
+
+/** `native_norm(Tensor self, Scalar p=2) -> Tensor`<br>
+ * `native_norm.ScalarOpt_dim_dtype(Tensor self, Scalar? p, int[1] dim, bool keepdim, ScalarType? dtype) -> Tensor` */
+export const nativeNorm: {
+  (input: Tensor, p?: Scalar): Tensor;
+  (input: Tensor, options?: { p?: Scalar }): Tensor;
+  (input: Tensor, p: Scalar | null, dim: number | readonly number[], keepdim: boolean, dtype: DType | null): Tensor;
+  (input: Tensor, options: { p: Scalar | null; dim: number | readonly number[]; keepdim: boolean; dtype: DType | null }): Tensor;
+} = makeFunction("aten::native_norm") as never;
+
+/** `frexp.Tensor(Tensor self) -> (Tensor mantissa, Tensor exponent)` */
+export const frexp: {
+  (input: Tensor): { mantissa: Tensor; exponent: Tensor };
+} = makeFunction("aten::frexp", ["mantissa","exponent"]) as never;
+
+/** `frobenius_norm.dim(Tensor self, int[1] dim, bool keepdim=False) -> Tensor` */
+export const frobeniusNorm: {
+  (input: Tensor, dim: number | readonly number[], keepdim?: boolean, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, dim: number | readonly number[], options?: { keepdim?: boolean; out?: Tensor }): Tensor;
+  (input: Tensor, options: { dim: number | readonly number[]; keepdim?: boolean; out?: Tensor }): Tensor;
+  (input: Tensor, ...args: [...dim: number[], options: { keepdim?: boolean; out?: Tensor }]): Tensor;
+  (input: Tensor, ...dim: number[]): Tensor;
+} = makeFunction("aten::frobenius_norm") as never;
+
+/** `nuclear_norm(Tensor self, bool keepdim=False) -> Tensor`<br>
+ * `nuclear_norm.dim(Tensor self, int[2] dim, bool keepdim=False) -> Tensor` */
+export const nuclearNorm: {
+  (input: Tensor, keepdim?: boolean, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options?: { keepdim?: boolean; out?: Tensor }): Tensor;
+  (input: Tensor, dim: number | readonly number[], keepdim?: boolean, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, dim: number | readonly number[], options?: { keepdim?: boolean; out?: Tensor }): Tensor;
+  (input: Tensor, options: { dim: number | readonly number[]; keepdim?: boolean; out?: Tensor }): Tensor;
+  (input: Tensor, ...args: [...dim: number[], options: { keepdim?: boolean; out?: Tensor }]): Tensor;
+  (input: Tensor, ...dim: number[]): Tensor;
+} = makeFunction("aten::nuclear_norm") as never;
+
+/** `clone(Tensor self, *, MemoryFormat? memory_format=None) -> Tensor` */
+export const clone: {
+  (input: Tensor, options?: { memoryFormat?: MemoryFormat | null }): Tensor;
+} = makeFunction("aten::clone") as never;
+
+/** `positive(Tensor(a) self) -> Tensor(a)` */
+export const positive: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::positive") as never;
+
+/** `resize_as_(Tensor(a!) self, Tensor the_template, *, MemoryFormat? memory_format=None) -> Tensor(a!)` */
+export const resizeAs_: {
+  (input: Tensor, theTemplate: Tensor, options?: { memoryFormat?: MemoryFormat | null }): Tensor;
+} = makeFunction("aten::resize_as_") as never;
+
+/** `resize_as_sparse_(Tensor(a!) self, Tensor the_template) -> Tensor(a!)` */
+export const resizeAsSparse_: {
+  (input: Tensor, theTemplate: Tensor): Tensor;
+} = makeFunction("aten::resize_as_sparse_") as never;
+
+/** `zero_(Tensor(a!) self) -> Tensor(a!)` */
+export const zero_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::zero_") as never;
+
+/** `sub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor`<br>
+ * `sub.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor` */
+export const sub: {
+  (input: Tensor, other: Tensor, options?: { alpha?: Scalar; out?: Tensor }): Tensor;
+  (input: Tensor, other: Scalar, alpha?: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, other: Scalar, options?: { alpha?: Scalar; out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; alpha?: Scalar; out?: Tensor }): Tensor;
+} = makeFunction("aten::sub") as never;
+
+/** `subtract.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor`<br>
+ * `subtract.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor` */
+export const subtract: {
+  (input: Tensor, other: Tensor, options?: { alpha?: Scalar; out?: Tensor }): Tensor;
+  (input: Tensor, other: Scalar, alpha?: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, other: Scalar, options?: { alpha?: Scalar; out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; alpha?: Scalar; out?: Tensor }): Tensor;
+} = makeFunction("aten::subtract") as never;
+
+/** `rsub.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor`<br>
+ * `rsub.Scalar(Tensor self, Scalar other, Scalar alpha=1) -> Tensor` */
+export const rsub: {
+  (input: Tensor, other: Tensor, options?: { alpha?: Scalar }): Tensor;
+  (input: Tensor, other: Scalar, alpha?: Scalar): Tensor;
+  (input: Tensor, other: Scalar, options?: { alpha?: Scalar }): Tensor;
+  (input: Tensor, options: { other: Scalar; alpha?: Scalar }): Tensor;
+} = makeFunction("aten::rsub") as never;
+
+/** `heaviside(Tensor self, Tensor values) -> Tensor` */
+export const heaviside: {
+  (input: Tensor, values: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::heaviside") as never;
+
+/** `addmm(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor`<br>
+ * `addmm.dtype(Tensor self, Tensor mat1, Tensor mat2, ScalarType out_dtype, *, Scalar beta=1, Scalar alpha=1) -> Tensor` */
+export const addmm: {
+  (input: Tensor, mat1: Tensor, mat2: Tensor, options?: { beta?: Scalar; alpha?: Scalar; out?: Tensor }): Tensor;
+  (input: Tensor, mat1: Tensor, mat2: Tensor, outDtype: DType, options?: { beta?: Scalar; alpha?: Scalar; out?: Tensor }): Tensor;
+  (input: Tensor, mat1: Tensor, mat2: Tensor, options: { outDtype: DType; beta?: Scalar; alpha?: Scalar; out?: Tensor }): Tensor;
+} = makeFunction("aten::addmm") as never;
+
+/** `hspmm(Tensor mat1, Tensor mat2) -> Tensor` */
+export const hspmm: {
+  (mat1: Tensor, mat2: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::hspmm") as never;
+
+/** `unbind.int(Tensor(a -> *) self, int dim=0) -> Tensor(a)[]` */
+export const unbind: {
+  (input: Tensor, dim?: number): Tensor[];
+  (input: Tensor, options?: { dim?: number }): Tensor[];
+} = makeFunction("aten::unbind") as never;
+
+/** `quantize_per_tensor_dynamic(Tensor self, ScalarType dtype, bool reduce_range) -> Tensor` */
+export const quantizePerTensorDynamic: {
+  (input: Tensor, dtype: DType, reduceRange: boolean): Tensor;
+  (input: Tensor, options: { dtype: DType; reduceRange: boolean }): Tensor;
+} = makeFunction("aten::quantize_per_tensor_dynamic") as never;
+
+/** `quantize_per_tensor(Tensor self, float scale, int zero_point, ScalarType dtype) -> Tensor`<br>
+ * `quantize_per_tensor.tensor_qparams(Tensor self, Tensor scale, Tensor zero_point, ScalarType dtype) -> Tensor`<br>
+ * `quantize_per_tensor.tensors(Tensor[] tensors, Tensor scales, Tensor zero_points, ScalarType dtype) -> Tensor[]` */
+export const quantizePerTensor: {
+  (input: Tensor, scale: number, zeroPoint: number, dtype: DType): Tensor;
+  (input: Tensor, options: { scale: number; zeroPoint: number; dtype: DType }): Tensor;
+  (input: Tensor, scale: Tensor, zeroPoint: Tensor, dtype: DType): Tensor;
+  (input: Tensor, scale: Tensor, zeroPoint: Tensor, options: { dtype: DType }): Tensor;
+  (tensors: readonly Tensor[], scales: Tensor, zeroPoints: Tensor, dtype: DType): Tensor[];
+  (scales: Tensor, zeroPoints: Tensor, options: { tensors: readonly Tensor[]; dtype: DType }): Tensor[];
+} = makeFunction("aten::quantize_per_tensor") as never;
+
+/** `quantize_per_channel(Tensor self, Tensor scales, Tensor zero_points, int axis, ScalarType dtype) -> Tensor` */
+export const quantizePerChannel: {
+  (input: Tensor, scales: Tensor, zeroPoints: Tensor, axis: number, dtype: DType): Tensor;
+  (input: Tensor, scales: Tensor, zeroPoints: Tensor, options: { axis: number; dtype: DType }): Tensor;
+} = makeFunction("aten::quantize_per_channel") as never;
+
+/** `dequantize.self(Tensor self) -> Tensor`<br>
+ * `dequantize.tensors(Tensor[] tensors) -> Tensor[]` */
+export const dequantize: {
+  (input: Tensor): Tensor;
+  (tensors: readonly Tensor[]): Tensor[];
+} = makeFunction("aten::dequantize") as never;
+
+/** `q_scale(Tensor self) -> float` */
+export const qScale: {
+  (input: Tensor): number;
+} = makeFunction("aten::q_scale") as never;
+
+/** `q_zero_point(Tensor self) -> int` */
+export const qZeroPoint: {
+  (input: Tensor): number;
+} = makeFunction("aten::q_zero_point") as never;
+
+/** `q_per_channel_scales(Tensor self) -> Tensor` */
+export const qPerChannelScales: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::q_per_channel_scales") as never;
+
+/** `q_per_channel_zero_points(Tensor self) -> Tensor` */
+export const qPerChannelZeroPoints: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::q_per_channel_zero_points") as never;
+
+/** `q_per_channel_axis(Tensor self) -> int` */
+export const qPerChannelAxis: {
+  (input: Tensor): number;
+} = makeFunction("aten::q_per_channel_axis") as never;
+
+/** `int_repr(Tensor self) -> Tensor` */
+export const intRepr: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::int_repr") as never;
+
+/** `fake_quantize_per_tensor_affine(Tensor self, float scale, int zero_point, int quant_min, int quant_max) -> Tensor`<br>
+ * `fake_quantize_per_tensor_affine.tensor_qparams(Tensor self, Tensor scale, Tensor zero_point, int quant_min, int quant_max) -> Tensor` */
+export const fakeQuantizePerTensorAffine: {
+  (input: Tensor, scale: number, zeroPoint: number, quantMin: number, quantMax: number): Tensor;
+  (input: Tensor, options: { scale: number; zeroPoint: number; quantMin: number; quantMax: number }): Tensor;
+  (input: Tensor, scale: Tensor, zeroPoint: Tensor, quantMin: number, quantMax: number): Tensor;
+  (input: Tensor, scale: Tensor, zeroPoint: Tensor, options: { quantMin: number; quantMax: number }): Tensor;
+} = makeFunction("aten::fake_quantize_per_tensor_affine") as never;
+
+/** `fake_quantize_per_channel_affine(Tensor self, Tensor scale, Tensor zero_point, int axis, int quant_min, int quant_max) -> Tensor` */
+export const fakeQuantizePerChannelAffine: {
+  (input: Tensor, scale: Tensor, zeroPoint: Tensor, axis: number, quantMin: number, quantMax: number): Tensor;
+  (input: Tensor, scale: Tensor, zeroPoint: Tensor, options: { axis: number; quantMin: number; quantMax: number }): Tensor;
+} = makeFunction("aten::fake_quantize_per_channel_affine") as never;
+
+/** `fused_moving_avg_obs_fake_quant(Tensor self, Tensor observer_on, Tensor fake_quant_on, Tensor(a!) running_min, Tensor(b!) running_max, Tensor(c!) scale, Tensor(d!) zero_point, float averaging_const, int quant_min, int quant_max, int ch_axis, bool per_row_fake_quant=False, bool symmetric_quant=False) -> Tensor` */
+export const fusedMovingAvgObsFakeQuant: {
+  (input: Tensor, observerOn: Tensor, fakeQuantOn: Tensor, runningMin: Tensor, runningMax: Tensor, scale: Tensor, zeroPoint: Tensor, averagingConst: number, quantMin: number, quantMax: number, chAxis: number, perRowFakeQuant?: boolean, symmetricQuant?: boolean): Tensor;
+  (input: Tensor, observerOn: Tensor, fakeQuantOn: Tensor, runningMin: Tensor, runningMax: Tensor, scale: Tensor, zeroPoint: Tensor, averagingConst: number, quantMin: number, quantMax: number, chAxis: number, options?: { perRowFakeQuant?: boolean; symmetricQuant?: boolean }): Tensor;
+  (input: Tensor, observerOn: Tensor, fakeQuantOn: Tensor, runningMin: Tensor, runningMax: Tensor, scale: Tensor, zeroPoint: Tensor, options: { averagingConst: number; quantMin: number; quantMax: number; chAxis: number; perRowFakeQuant?: boolean; symmetricQuant?: boolean }): Tensor;
+} = makeFunction("aten::fused_moving_avg_obs_fake_quant") as never;
+
+/** `combinations(Tensor self, int r=2, bool with_replacement=False) -> Tensor` */
+export const combinations: {
+  (input: Tensor, r?: number, withReplacement?: boolean): Tensor;
+  (input: Tensor, options?: { r?: number; withReplacement?: boolean }): Tensor;
+} = makeFunction("aten::combinations") as never;
+
+/** `can_cast(ScalarType from_, ScalarType to) -> bool` */
+export const canCast: {
+  (from_: DType, to: DType): boolean;
+} = makeFunction("aten::can_cast") as never;
+
+/** `lstm.input(Tensor input, Tensor[] hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor, Tensor)`<br>
+ * `lstm.data(Tensor data, Tensor batch_sizes, Tensor[] hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional) -> (Tensor, Tensor, Tensor)` */
+export const lstm: {
+  (input: Tensor, hx: readonly Tensor[], params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean, batchFirst: boolean): [Tensor, Tensor, Tensor];
+  (input: Tensor, options: { hx: readonly Tensor[]; params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean; batchFirst: boolean }): [Tensor, Tensor, Tensor];
+  (data: Tensor, batchSizes: Tensor, hx: readonly Tensor[], params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean): [Tensor, Tensor, Tensor];
+  (data: Tensor, batchSizes: Tensor, options: { hx: readonly Tensor[]; params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean }): [Tensor, Tensor, Tensor];
+} = makeFunction("aten::lstm") as never;
+
+/** `gru.input(Tensor input, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor)`<br>
+ * `gru.data(Tensor data, Tensor batch_sizes, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional) -> (Tensor, Tensor)` */
+export const gru: {
+  (input: Tensor, hx: Tensor, params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean, batchFirst: boolean): [Tensor, Tensor];
+  (input: Tensor, hx: Tensor, options: { params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean; batchFirst: boolean }): [Tensor, Tensor];
+  (data: Tensor, batchSizes: Tensor, hx: Tensor, params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean): [Tensor, Tensor];
+  (data: Tensor, batchSizes: Tensor, hx: Tensor, options: { params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean }): [Tensor, Tensor];
+} = makeFunction("aten::gru") as never;
+
+/** `rnn_tanh.input(Tensor input, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor)`<br>
+ * `rnn_tanh.data(Tensor data, Tensor batch_sizes, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional) -> (Tensor, Tensor)` */
+export const rnnTanh: {
+  (input: Tensor, hx: Tensor, params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean, batchFirst: boolean): [Tensor, Tensor];
+  (input: Tensor, hx: Tensor, options: { params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean; batchFirst: boolean }): [Tensor, Tensor];
+  (data: Tensor, batchSizes: Tensor, hx: Tensor, params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean): [Tensor, Tensor];
+  (data: Tensor, batchSizes: Tensor, hx: Tensor, options: { params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean }): [Tensor, Tensor];
+} = makeFunction("aten::rnn_tanh") as never;
+
+/** `rnn_relu.input(Tensor input, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional, bool batch_first) -> (Tensor, Tensor)`<br>
+ * `rnn_relu.data(Tensor data, Tensor batch_sizes, Tensor hx, Tensor[] params, bool has_biases, int num_layers, float dropout, bool train, bool bidirectional) -> (Tensor, Tensor)` */
+export const rnnRelu: {
+  (input: Tensor, hx: Tensor, params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean, batchFirst: boolean): [Tensor, Tensor];
+  (input: Tensor, hx: Tensor, options: { params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean; batchFirst: boolean }): [Tensor, Tensor];
+  (data: Tensor, batchSizes: Tensor, hx: Tensor, params: readonly Tensor[], hasBiases: boolean, numLayers: number, dropout: number, train: boolean, bidirectional: boolean): [Tensor, Tensor];
+  (data: Tensor, batchSizes: Tensor, hx: Tensor, options: { params: readonly Tensor[]; hasBiases: boolean; numLayers: number; dropout: number; train: boolean; bidirectional: boolean }): [Tensor, Tensor];
+} = makeFunction("aten::rnn_relu") as never;
+
+/** `lstm_cell(Tensor input, Tensor[] hx, Tensor w_ih, Tensor w_hh, Tensor? b_ih=None, Tensor? b_hh=None) -> (Tensor, Tensor)` */
+export const lstmCell: {
+  (input: Tensor, hx: readonly Tensor[], wIh: Tensor, wHh: Tensor, bIh?: Tensor | null, bHh?: Tensor | null): [Tensor, Tensor];
+  (input: Tensor, hx: readonly Tensor[], wIh: Tensor, wHh: Tensor, options?: { bIh?: Tensor | null; bHh?: Tensor | null }): [Tensor, Tensor];
+  (input: Tensor, wIh: Tensor, wHh: Tensor, options: { hx: readonly Tensor[]; bIh?: Tensor | null; bHh?: Tensor | null }): [Tensor, Tensor];
+} = makeFunction("aten::lstm_cell") as never;
+
+/** `gru_cell(Tensor input, Tensor hx, Tensor w_ih, Tensor w_hh, Tensor? b_ih=None, Tensor? b_hh=None) -> Tensor` */
+export const gruCell: {
+  (input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, bIh?: Tensor | null, bHh?: Tensor | null): Tensor;
+  (input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, options?: { bIh?: Tensor | null; bHh?: Tensor | null }): Tensor;
+} = makeFunction("aten::gru_cell") as never;
+
+/** `rnn_tanh_cell(Tensor input, Tensor hx, Tensor w_ih, Tensor w_hh, Tensor? b_ih=None, Tensor? b_hh=None) -> Tensor` */
+export const rnnTanhCell: {
+  (input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, bIh?: Tensor | null, bHh?: Tensor | null): Tensor;
+  (input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, options?: { bIh?: Tensor | null; bHh?: Tensor | null }): Tensor;
+} = makeFunction("aten::rnn_tanh_cell") as never;
+
+/** `rnn_relu_cell(Tensor input, Tensor hx, Tensor w_ih, Tensor w_hh, Tensor? b_ih=None, Tensor? b_hh=None) -> Tensor` */
+export const rnnReluCell: {
+  (input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, bIh?: Tensor | null, bHh?: Tensor | null): Tensor;
+  (input: Tensor, hx: Tensor, wIh: Tensor, wHh: Tensor, options?: { bIh?: Tensor | null; bHh?: Tensor | null }): Tensor;
+} = makeFunction("aten::rnn_relu_cell") as never;
+
+/** `masked_fill.Scalar(Tensor self, Tensor mask, Scalar value) -> Tensor`<br>
+ * `masked_fill.Tensor(Tensor self, Tensor mask, Tensor value) -> Tensor` */
+export const maskedFill: {
+  (input: Tensor, mask: Tensor, value: Scalar): Tensor;
+  (input: Tensor, mask: Tensor, options: { value: Scalar }): Tensor;
+  (input: Tensor, mask: Tensor, value: Tensor): Tensor;
+} = makeFunction("aten::masked_fill") as never;
+
+/** `masked_scatter(Tensor self, Tensor mask, Tensor source) -> Tensor` */
+export const maskedScatter: {
+  (input: Tensor, mask: Tensor, source: Tensor): Tensor;
+} = makeFunction("aten::masked_scatter") as never;
+
+/** `put(Tensor self, Tensor index, Tensor source, bool accumulate=False) -> Tensor` */
+export const put: {
+  (input: Tensor, index: Tensor, source: Tensor, accumulate?: boolean): Tensor;
+  (input: Tensor, index: Tensor, source: Tensor, options?: { accumulate?: boolean }): Tensor;
+} = makeFunction("aten::put") as never;
+
+/** `index_add(Tensor self, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor` */
+export const indexAdd: {
+  (input: Tensor, dim: number, index: Tensor, source: Tensor, options?: { alpha?: Scalar; out?: Tensor }): Tensor;
+  (input: Tensor, index: Tensor, source: Tensor, options: { dim: number; alpha?: Scalar; out?: Tensor }): Tensor;
+} = makeFunction("aten::index_add") as never;
+
+/** `index_reduce(Tensor self, int dim, Tensor index, Tensor source, str reduce, *, bool include_self=True) -> Tensor` */
+export const indexReduce: {
+  (input: Tensor, dim: number, index: Tensor, source: Tensor, reduce: string, options?: { includeSelf?: boolean; out?: Tensor }): Tensor;
+  (input: Tensor, index: Tensor, source: Tensor, options: { dim: number; reduce: string; includeSelf?: boolean; out?: Tensor }): Tensor;
+} = makeFunction("aten::index_reduce") as never;
+
+/** `index_fill.int_Scalar(Tensor self, int dim, Tensor index, Scalar value) -> Tensor`<br>
+ * `index_fill.int_Tensor(Tensor self, int dim, Tensor index, Tensor value) -> Tensor` */
+export const indexFill: {
+  (input: Tensor, dim: number, index: Tensor, value: Scalar): Tensor;
+  (input: Tensor, index: Tensor, options: { dim: number; value: Scalar }): Tensor;
+  (input: Tensor, dim: number, index: Tensor, value: Tensor): Tensor;
+  (input: Tensor, index: Tensor, value: Tensor, options: { dim: number }): Tensor;
+} = makeFunction("aten::index_fill") as never;
+
+/** `scatter.src(Tensor self, int dim, Tensor index, Tensor src) -> Tensor`<br>
+ * `scatter.value(Tensor self, int dim, Tensor index, Scalar value) -> Tensor`<br>
+ * `scatter.reduce(Tensor self, int dim, Tensor index, Tensor src, *, str reduce) -> Tensor`<br>
+ * `scatter.value_reduce(Tensor self, int dim, Tensor index, Scalar value, *, str reduce) -> Tensor` */
+export const scatter: {
+  (input: Tensor, dim: number, index: Tensor, src: Tensor, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, index: Tensor, src: Tensor, options: { dim: number; out?: Tensor }): Tensor;
+  (input: Tensor, dim: number, index: Tensor, value: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, index: Tensor, options: { dim: number; value: Scalar; out?: Tensor }): Tensor;
+  (input: Tensor, dim: number, index: Tensor, src: Tensor, options: { reduce: string; out?: Tensor }): Tensor;
+  (input: Tensor, index: Tensor, src: Tensor, options: { dim: number; reduce: string; out?: Tensor }): Tensor;
+  (input: Tensor, dim: number, index: Tensor, value: Scalar, options: { reduce: string; out?: Tensor }): Tensor;
+  (input: Tensor, index: Tensor, options: { dim: number; value: Scalar; reduce: string; out?: Tensor }): Tensor;
+} = makeFunction("aten::scatter") as never;
+
+/** `scatter_add(Tensor self, int dim, Tensor index, Tensor src) -> Tensor` */
+export const scatterAdd: {
+  (input: Tensor, dim: number, index: Tensor, src: Tensor, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, index: Tensor, src: Tensor, options: { dim: number; out?: Tensor }): Tensor;
+} = makeFunction("aten::scatter_add") as never;
+
+/** `scatter_reduce.two(Tensor self, int dim, Tensor index, Tensor src, str reduce, *, bool include_self=True) -> Tensor` */
+export const scatterReduce: {
+  (input: Tensor, dim: number, index: Tensor, src: Tensor, reduce: string, options?: { includeSelf?: boolean; out?: Tensor }): Tensor;
+  (input: Tensor, index: Tensor, src: Tensor, options: { dim: number; reduce: string; includeSelf?: boolean; out?: Tensor }): Tensor;
+} = makeFunction("aten::scatter_reduce") as never;
+
+/** `bitwise_and.Scalar(Tensor self, Scalar other) -> Tensor`<br>
+ * `bitwise_and.Scalar_Tensor(Scalar self, Tensor other) -> Tensor`<br>
+ * `bitwise_and.Tensor(Tensor self, Tensor other) -> Tensor` */
+export const bitwiseAnd: {
+  (input: Tensor, other: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; out?: Tensor }): Tensor;
+  (input: Scalar, other: Tensor, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::bitwise_and") as never;
+
+/** `bitwise_or.Scalar(Tensor self, Scalar other) -> Tensor`<br>
+ * `bitwise_or.Scalar_Tensor(Scalar self, Tensor other) -> Tensor`<br>
+ * `bitwise_or.Tensor(Tensor self, Tensor other) -> Tensor` */
+export const bitwiseOr: {
+  (input: Tensor, other: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; out?: Tensor }): Tensor;
+  (input: Scalar, other: Tensor, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::bitwise_or") as never;
+
+/** `bitwise_xor.Scalar(Tensor self, Scalar other) -> Tensor`<br>
+ * `bitwise_xor.Scalar_Tensor(Scalar self, Tensor other) -> Tensor`<br>
+ * `bitwise_xor.Tensor(Tensor self, Tensor other) -> Tensor` */
+export const bitwiseXor: {
+  (input: Tensor, other: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; out?: Tensor }): Tensor;
+  (input: Scalar, other: Tensor, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::bitwise_xor") as never;
+
+/** `bitwise_left_shift.Tensor(Tensor self, Tensor other) -> Tensor`<br>
+ * `bitwise_left_shift.Tensor_Scalar(Tensor self, Scalar other) -> Tensor`<br>
+ * `bitwise_left_shift.Scalar_Tensor(Scalar self, Tensor other) -> Tensor` */
+export const bitwiseLeftShift: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, other: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; out?: Tensor }): Tensor;
+  (input: Scalar, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::bitwise_left_shift") as never;
+
+/** `bitwise_right_shift.Tensor(Tensor self, Tensor other) -> Tensor`<br>
+ * `bitwise_right_shift.Tensor_Scalar(Tensor self, Scalar other) -> Tensor`<br>
+ * `bitwise_right_shift.Scalar_Tensor(Scalar self, Tensor other) -> Tensor` */
+export const bitwiseRightShift: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, other: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; out?: Tensor }): Tensor;
+  (input: Scalar, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::bitwise_right_shift") as never;
+
+/** `addbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor` */
+export const addbmm: {
+  (input: Tensor, batch1: Tensor, batch2: Tensor, options?: { beta?: Scalar; alpha?: Scalar; out?: Tensor }): Tensor;
+} = makeFunction("aten::addbmm") as never;
+
+/** `diag(Tensor self, int diagonal=0) -> Tensor` */
+export const diag: {
+  (input: Tensor, diagonal?: number, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options?: { diagonal?: number; out?: Tensor }): Tensor;
+} = makeFunction("aten::diag") as never;
+
+/** `cross(Tensor self, Tensor other, int? dim=None) -> Tensor` */
+export const cross: {
+  (input: Tensor, other: Tensor, dim?: number | null, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, other: Tensor, options?: { dim?: number | null; out?: Tensor }): Tensor;
+} = makeFunction("aten::cross") as never;
+
+/** `triu(Tensor self, SymInt diagonal=0) -> Tensor` */
+export const triu: {
+  (input: Tensor, diagonal?: number, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options?: { diagonal?: number; out?: Tensor }): Tensor;
+} = makeFunction("aten::triu") as never;
+
+/** `tril(Tensor self, SymInt diagonal=0) -> Tensor` */
+export const tril: {
+  (input: Tensor, diagonal?: number, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options?: { diagonal?: number; out?: Tensor }): Tensor;
+} = makeFunction("aten::tril") as never;
+
+/** `tril_indices(int row, int col, int offset=0, *, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
+export const trilIndices: {
+  (row: number, col: number, offset?: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
+  (row: number, col: number, options?: { offset?: number; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
+} = makeFactory("aten::tril_indices") as never;
+
+/** `triu_indices(int row, int col, int offset=0, *, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
+export const triuIndices: {
+  (row: number, col: number, offset?: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
+  (row: number, col: number, options?: { offset?: number; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; requiresGrad?: boolean }): Tensor;
+} = makeFactory("aten::triu_indices") as never;
+
+/** `trace(Tensor self) -> Tensor` */
+export const trace: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::trace") as never;
+
+/** `ne.Scalar(Tensor self, Scalar other) -> Tensor`<br>
+ * `ne.Tensor(Tensor self, Tensor other) -> Tensor` */
+export const ne: {
+  (input: Tensor, other: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; out?: Tensor }): Tensor;
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::ne") as never;
+
+/** `not_equal.Scalar(Tensor self, Scalar other) -> Tensor`<br>
+ * `not_equal.Tensor(Tensor self, Tensor other) -> Tensor` */
+export const notEqual: {
+  (input: Tensor, other: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; out?: Tensor }): Tensor;
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::not_equal") as never;
+
+/** `eq.Scalar(Tensor self, Scalar other) -> Tensor`<br>
+ * `eq.Tensor(Tensor self, Tensor other) -> Tensor` */
+export const eq: {
+  (input: Tensor, other: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; out?: Tensor }): Tensor;
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::eq") as never;
+
+/** `ge.Scalar(Tensor self, Scalar other) -> Tensor`<br>
+ * `ge.Tensor(Tensor self, Tensor other) -> Tensor` */
+export const ge: {
+  (input: Tensor, other: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; out?: Tensor }): Tensor;
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::ge") as never;
+
+/** `greater_equal.Scalar(Tensor self, Scalar other) -> Tensor`<br>
+ * `greater_equal.Tensor(Tensor self, Tensor other) -> Tensor` */
+export const greaterEqual: {
+  (input: Tensor, other: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; out?: Tensor }): Tensor;
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::greater_equal") as never;
+
+/** `le.Scalar(Tensor self, Scalar other) -> Tensor`<br>
+ * `le.Tensor(Tensor self, Tensor other) -> Tensor` */
+export const le: {
+  (input: Tensor, other: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; out?: Tensor }): Tensor;
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::le") as never;
+
+/** `less_equal.Scalar(Tensor self, Scalar other) -> Tensor`<br>
+ * `less_equal.Tensor(Tensor self, Tensor other) -> Tensor` */
+export const lessEqual: {
+  (input: Tensor, other: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; out?: Tensor }): Tensor;
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::less_equal") as never;
+
+/** `gt.Scalar(Tensor self, Scalar other) -> Tensor`<br>
+ * `gt.Tensor(Tensor self, Tensor other) -> Tensor` */
+export const gt: {
+  (input: Tensor, other: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; out?: Tensor }): Tensor;
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::gt") as never;
+
+/** `greater.Scalar(Tensor self, Scalar other) -> Tensor`<br>
+ * `greater.Tensor(Tensor self, Tensor other) -> Tensor` */
+export const greater: {
+  (input: Tensor, other: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; out?: Tensor }): Tensor;
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::greater") as never;
+
+/** `lt.Scalar(Tensor self, Scalar other) -> Tensor`<br>
+ * `lt.Tensor(Tensor self, Tensor other) -> Tensor` */
+export const lt: {
+  (input: Tensor, other: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; out?: Tensor }): Tensor;
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::lt") as never;
+
+/** `less.Scalar(Tensor self, Scalar other) -> Tensor`<br>
+ * `less.Tensor(Tensor self, Tensor other) -> Tensor` */
+export const less: {
+  (input: Tensor, other: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; out?: Tensor }): Tensor;
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::less") as never;
+
+/** `take(Tensor self, Tensor index) -> Tensor` */
+export const take: {
+  (input: Tensor, index: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::take") as never;
+
+/** `take_along_dim(Tensor self, Tensor indices, int? dim=None) -> Tensor` */
+export const takeAlongDim: {
+  (input: Tensor, indices: Tensor, dim?: number | null, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, indices: Tensor, options?: { dim?: number | null; out?: Tensor }): Tensor;
+} = makeFunction("aten::take_along_dim") as never;
+
+/** `index_select(Tensor self, int dim, Tensor index) -> Tensor` */
+export const indexSelect: {
+  (input: Tensor, dim: number, index: Tensor, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, index: Tensor, options: { dim: number; out?: Tensor }): Tensor;
+} = makeFunction("aten::index_select") as never;
+
+/** `masked_select(Tensor self, Tensor mask) -> Tensor` */
+export const maskedSelect: {
+  (input: Tensor, mask: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::masked_select") as never;
+
+/** `nonzero_static(Tensor self, *, SymInt size, int fill_value=-1) -> Tensor` */
+export const nonzeroStatic: {
+  (input: Tensor, options: { size: number; fillValue?: number; out?: Tensor }): Tensor;
+} = makeFunction("aten::nonzero_static") as never;
+
+/** `argwhere(Tensor self) -> Tensor` */
+export const argwhere: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::argwhere") as never;
+
+/** `gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor` */
+export const gather: {
+  (input: Tensor, dim: number, index: Tensor, options?: { sparseGrad?: boolean; out?: Tensor }): Tensor;
+  (input: Tensor, index: Tensor, options: { dim: number; sparseGrad?: boolean; out?: Tensor }): Tensor;
+} = makeFunction("aten::gather") as never;
+
+/** `addcmul(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor` */
+export const addcmul: {
+  (input: Tensor, tensor1: Tensor, tensor2: Tensor, options?: { value?: Scalar; out?: Tensor }): Tensor;
+} = makeFunction("aten::addcmul") as never;
+
+/** `addcdiv(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor` */
+export const addcdiv: {
+  (input: Tensor, tensor1: Tensor, tensor2: Tensor, options?: { value?: Scalar; out?: Tensor }): Tensor;
+} = makeFunction("aten::addcdiv") as never;
+
+/** `triangular_solve.X(Tensor self, Tensor A, bool upper=True, bool transpose=False, bool unitriangular=False, *, Tensor(a!) X, Tensor(b!) M) -> (Tensor(a!) solution, Tensor(b!) cloned_coefficient)`<br>
+ * `triangular_solve(Tensor self, Tensor A, bool upper=True, bool transpose=False, bool unitriangular=False) -> (Tensor solution, Tensor cloned_coefficient)` */
+export const triangularSolve: {
+  (input: Tensor, A: Tensor, options: { upper?: boolean; transpose?: boolean; unitriangular?: boolean; X: Tensor; M: Tensor }): Tensor;
+  (input: Tensor, A: Tensor, upper?: boolean, transpose?: boolean, unitriangular?: boolean): { solution: Tensor; clonedCoefficient: Tensor };
+  (input: Tensor, A: Tensor, options?: { upper?: boolean; transpose?: boolean; unitriangular?: boolean }): { solution: Tensor; clonedCoefficient: Tensor };
+} = makeFunction("aten::triangular_solve", ["solution","clonedCoefficient"]) as never;
+
+/** `svd.U(Tensor self, bool some=True, bool compute_uv=True, *, Tensor(a!) U, Tensor(b!) S, Tensor(c!) V) -> (Tensor(a!) U, Tensor(b!) S, Tensor(c!) V)`<br>
+ * `svd(Tensor self, bool some=True, bool compute_uv=True) -> (Tensor U, Tensor S, Tensor V)` */
+export const svd: {
+  (input: Tensor, options: { some?: boolean; computeUv?: boolean; U: Tensor; S: Tensor; V: Tensor }): Tensor;
+  (input: Tensor, some?: boolean, computeUv?: boolean): { U: Tensor; S: Tensor; V: Tensor };
+  (input: Tensor, options?: { some?: boolean; computeUv?: boolean }): { U: Tensor; S: Tensor; V: Tensor };
+} = makeFunction("aten::svd", ["U","S","V"]) as never;
+
+/** `swapaxes(Tensor(a) self, int axis0, int axis1) -> Tensor(a)` */
+export const swapaxes: {
+  (input: Tensor, axis0: number, axis1: number): Tensor;
+  (input: Tensor, options: { axis0: number; axis1: number }): Tensor;
+} = makeFunction("aten::swapaxes") as never;
+
+/** `swapdims(Tensor(a) self, int dim0, int dim1) -> Tensor(a)` */
+export const swapdims: {
+  (input: Tensor, dim0: number, dim1: number): Tensor;
+  (input: Tensor, options: { dim0: number; dim1: number }): Tensor;
+} = makeFunction("aten::swapdims") as never;
+
+/** `cholesky_solve(Tensor self, Tensor input2, bool upper=False) -> Tensor` */
+export const choleskySolve: {
+  (input: Tensor, input2: Tensor, upper?: boolean, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, input2: Tensor, options?: { upper?: boolean; out?: Tensor }): Tensor;
+} = makeFunction("aten::cholesky_solve") as never;
+
+/** `cholesky_inverse(Tensor self, bool upper=False) -> Tensor` */
+export const choleskyInverse: {
+  (input: Tensor, upper?: boolean, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options?: { upper?: boolean; out?: Tensor }): Tensor;
+} = makeFunction("aten::cholesky_inverse") as never;
+
+/** `geqrf.a(Tensor self, *, Tensor(a!) a, Tensor(b!) tau) -> (Tensor(a!) a, Tensor(b!) tau)`<br>
+ * `geqrf(Tensor self) -> (Tensor a, Tensor tau)` */
+export const geqrf: {
+  (input: Tensor, options: { a: Tensor; tau: Tensor }): Tensor;
+  (input: Tensor): { a: Tensor; tau: Tensor };
+} = makeFunction("aten::geqrf", ["a","tau"]) as never;
+
+/** `orgqr(Tensor self, Tensor input2) -> Tensor` */
+export const orgqr: {
+  (input: Tensor, input2: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::orgqr") as never;
+
+/** `ormqr(Tensor self, Tensor input2, Tensor input3, bool left=True, bool transpose=False) -> Tensor` */
+export const ormqr: {
+  (input: Tensor, input2: Tensor, input3: Tensor, left?: boolean, transpose?: boolean, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, input2: Tensor, input3: Tensor, options?: { left?: boolean; transpose?: boolean; out?: Tensor }): Tensor;
+} = makeFunction("aten::ormqr") as never;
+
+/** `lu_solve(Tensor self, Tensor LU_data, Tensor LU_pivots) -> Tensor` */
+export const luSolve: {
+  (input: Tensor, LUData: Tensor, LUPivots: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::lu_solve") as never;
+
+/** `lu_unpack(Tensor LU_data, Tensor LU_pivots, bool unpack_data=True, bool unpack_pivots=True) -> (Tensor P, Tensor L, Tensor U)` */
+export const luUnpack: {
+  (LUData: Tensor, LUPivots: Tensor, unpackData?: boolean, unpackPivots?: boolean): { P: Tensor; L: Tensor; U: Tensor };
+  (LUData: Tensor, LUPivots: Tensor, options?: { unpackData?: boolean; unpackPivots?: boolean }): { P: Tensor; L: Tensor; U: Tensor };
+} = makeFunction("aten::lu_unpack", ["P","L","U"]) as never;
+
+/** `multinomial(Tensor self, SymInt num_samples, bool replacement=False, *, Generator? generator=None) -> Tensor` */
+export const multinomial: {
+  (input: Tensor, numSamples: number, replacement?: boolean, options?: { generator?: Generator | null; out?: Tensor }): Tensor;
+  (input: Tensor, numSamples: number, options?: { replacement?: boolean; generator?: Generator | null; out?: Tensor }): Tensor;
+  (input: Tensor, options: { numSamples: number; replacement?: boolean; generator?: Generator | null; out?: Tensor }): Tensor;
+} = makeFunction("aten::multinomial") as never;
+
+/** `lgamma(Tensor self) -> Tensor` */
+export const lgamma: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::lgamma") as never;
+
+/** `digamma(Tensor self) -> Tensor` */
+export const digamma: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::digamma") as never;
+
+/** `polygamma(int n, Tensor self) -> Tensor` */
+export const polygamma: {
+  (n: number, input: Tensor, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { n: number; out?: Tensor }): Tensor;
+} = makeFunction("aten::polygamma") as never;
+
+/** `erfinv(Tensor self) -> Tensor` */
+export const erfinv: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::erfinv") as never;
+
+/** `i0(Tensor self) -> Tensor` */
+export const i0: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::i0") as never;
+
+/** `i0_(Tensor(a!) self) -> Tensor(a!)` */
+export const i0_: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::i0_") as never;
+
+/** `sign(Tensor self) -> Tensor` */
+export const sign: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::sign") as never;
+
+/** `signbit(Tensor self) -> Tensor` */
+export const signbit: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::signbit") as never;
+
+/** `dist(Tensor self, Tensor other, Scalar p=2) -> Tensor` */
+export const dist: {
+  (input: Tensor, other: Tensor, p?: Scalar): Tensor;
+  (input: Tensor, other: Tensor, options?: { p?: Scalar }): Tensor;
+} = makeFunction("aten::dist") as never;
+
+/** `atan2(Tensor self, Tensor other) -> Tensor` */
+export const atan2: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::atan2") as never;
+
+/** `arctan2(Tensor self, Tensor other) -> Tensor` */
+export const arctan2: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::arctan2") as never;
+
+/** `lerp.Scalar(Tensor self, Tensor end, Scalar weight) -> Tensor`<br>
+ * `lerp.Tensor(Tensor self, Tensor end, Tensor weight) -> Tensor` */
+export const lerp: {
+  (input: Tensor, end: Tensor, weight: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, end: Tensor, options: { weight: Scalar; out?: Tensor }): Tensor;
+  (input: Tensor, end: Tensor, weight: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::lerp") as never;
+
+/** `histc(Tensor self, int bins=100, Scalar min=0, Scalar max=0) -> Tensor` */
+export const histc: {
+  (input: Tensor, bins?: number, min?: Scalar, max?: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options?: { bins?: number; min?: Scalar; max?: Scalar; out?: Tensor }): Tensor;
+} = makeFunction("aten::histc") as never;
+
+/** `histogram.bins_tensor(Tensor self, Tensor bins, *, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor bin_edges)`<br>
+ * `histogram.bin_ct(Tensor self, int bins=100, *, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor bin_edges)` */
+export const histogram: {
+  (input: Tensor, bins: Tensor, options?: { weight?: Tensor | null; density?: boolean }): { hist: Tensor; binEdges: Tensor };
+  (input: Tensor, bins?: number, options?: { range?: readonly number[] | null; weight?: Tensor | null; density?: boolean }): { hist: Tensor; binEdges: Tensor };
+  (input: Tensor, options?: { bins?: number; range?: readonly number[] | null; weight?: Tensor | null; density?: boolean }): { hist: Tensor; binEdges: Tensor };
+} = makeFunction("aten::histogram", ["hist","binEdges"]) as never;
+
+/** `histogramdd(Tensor self, int[] bins, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor[] bin_edges)`<br>
+ * `histogramdd.int_bins(Tensor self, int bins, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor[] bin_edges)`<br>
+ * `histogramdd.TensorList_bins(Tensor self, Tensor[] bins, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor[] bin_edges)` */
+export const histogramdd: {
+  (input: Tensor, bins: readonly number[], range?: readonly number[] | null, weight?: Tensor | null, density?: boolean): { hist: Tensor; binEdges: Tensor[] };
+  (input: Tensor, bins: readonly number[], options?: { range?: readonly number[] | null; weight?: Tensor | null; density?: boolean }): { hist: Tensor; binEdges: Tensor[] };
+  (input: Tensor, options: { bins: readonly number[]; range?: readonly number[] | null; weight?: Tensor | null; density?: boolean }): { hist: Tensor; binEdges: Tensor[] };
+  (input: Tensor, ...args: [...bins: number[], options: { range?: readonly number[] | null; weight?: Tensor | null; density?: boolean }]): { hist: Tensor; binEdges: Tensor[] };
+  (input: Tensor, ...bins: number[]): { hist: Tensor; binEdges: Tensor[] };
+  (input: Tensor, bins: number, range?: readonly number[] | null, weight?: Tensor | null, density?: boolean): { hist: Tensor; binEdges: Tensor[] };
+  (input: Tensor, bins: number, options?: { range?: readonly number[] | null; weight?: Tensor | null; density?: boolean }): { hist: Tensor; binEdges: Tensor[] };
+  (input: Tensor, options: { bins: number; range?: readonly number[] | null; weight?: Tensor | null; density?: boolean }): { hist: Tensor; binEdges: Tensor[] };
+  (input: Tensor, bins: readonly Tensor[], range?: readonly number[] | null, weight?: Tensor | null, density?: boolean): { hist: Tensor; binEdges: Tensor[] };
+  (input: Tensor, bins: readonly Tensor[], options?: { range?: readonly number[] | null; weight?: Tensor | null; density?: boolean }): { hist: Tensor; binEdges: Tensor[] };
+  (input: Tensor, options: { bins: readonly Tensor[]; range?: readonly number[] | null; weight?: Tensor | null; density?: boolean }): { hist: Tensor; binEdges: Tensor[] };
+} = makeFunction("aten::histogramdd", ["hist","binEdges"]) as never;
+
+/** `fmod.Scalar(Tensor self, Scalar other) -> Tensor`<br>
+ * `fmod.Tensor(Tensor self, Tensor other) -> Tensor` */
+export const fmod: {
+  (input: Tensor, other: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; out?: Tensor }): Tensor;
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::fmod") as never;
+
+/** `hypot(Tensor self, Tensor other) -> Tensor` */
+export const hypot: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::hypot") as never;
+
+/** `igamma(Tensor self, Tensor other) -> Tensor` */
+export const igamma: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::igamma") as never;
+
+/** `igammac(Tensor self, Tensor other) -> Tensor` */
+export const igammac: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::igammac") as never;
+
+/** `nextafter(Tensor self, Tensor other) -> Tensor` */
+export const nextafter: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::nextafter") as never;
+
+/** `remainder.Scalar(Tensor self, Scalar other) -> Tensor`<br>
+ * `remainder.Tensor(Tensor self, Tensor other) -> Tensor`<br>
+ * `remainder.Scalar_Tensor(Scalar self, Tensor other) -> Tensor` */
+export const remainder: {
+  (input: Tensor, other: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { other: Scalar; out?: Tensor }): Tensor;
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+  (input: Scalar, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::remainder") as never;
+
+/** `fmin(Tensor self, Tensor other) -> Tensor` */
+export const fmin: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::fmin") as never;
+
+/** `fmax(Tensor self, Tensor other) -> Tensor` */
+export const fmax: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::fmax") as never;
+
+/** `maximum(Tensor self, Tensor other) -> Tensor` */
+export const maximum: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::maximum") as never;
+
+/** `minimum(Tensor self, Tensor other) -> Tensor` */
+export const minimum: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::minimum") as never;
+
+/** `quantile(Tensor self, Tensor q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor`<br>
+ * `quantile.scalar(Tensor self, float q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor` */
+export const quantile: {
+  (input: Tensor, q: Tensor, dim?: number | null, keepdim?: boolean, options?: { interpolation?: "linear" | "lower" | "higher" | "midpoint" | "nearest"; out?: Tensor }): Tensor;
+  (input: Tensor, q: Tensor, options?: { dim?: number | null; keepdim?: boolean; interpolation?: "linear" | "lower" | "higher" | "midpoint" | "nearest"; out?: Tensor }): Tensor;
+  (input: Tensor, q: number, dim?: number | null, keepdim?: boolean, options?: { interpolation?: "linear" | "lower" | "higher" | "midpoint" | "nearest"; out?: Tensor }): Tensor;
+  (input: Tensor, q: number, options?: { dim?: number | null; keepdim?: boolean; interpolation?: "linear" | "lower" | "higher" | "midpoint" | "nearest"; out?: Tensor }): Tensor;
+  (input: Tensor, options: { q: number; dim?: number | null; keepdim?: boolean; interpolation?: "linear" | "lower" | "higher" | "midpoint" | "nearest"; out?: Tensor }): Tensor;
+} = makeFunction("aten::quantile") as never;
+
+/** `nanquantile(Tensor self, Tensor q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor`<br>
+ * `nanquantile.scalar(Tensor self, float q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor` */
+export const nanquantile: {
+  (input: Tensor, q: Tensor, dim?: number | null, keepdim?: boolean, options?: { interpolation?: "linear" | "lower" | "higher" | "midpoint" | "nearest"; out?: Tensor }): Tensor;
+  (input: Tensor, q: Tensor, options?: { dim?: number | null; keepdim?: boolean; interpolation?: "linear" | "lower" | "higher" | "midpoint" | "nearest"; out?: Tensor }): Tensor;
+  (input: Tensor, q: number, dim?: number | null, keepdim?: boolean, options?: { interpolation?: "linear" | "lower" | "higher" | "midpoint" | "nearest"; out?: Tensor }): Tensor;
+  (input: Tensor, q: number, options?: { dim?: number | null; keepdim?: boolean; interpolation?: "linear" | "lower" | "higher" | "midpoint" | "nearest"; out?: Tensor }): Tensor;
+  (input: Tensor, options: { q: number; dim?: number | null; keepdim?: boolean; interpolation?: "linear" | "lower" | "higher" | "midpoint" | "nearest"; out?: Tensor }): Tensor;
+} = makeFunction("aten::nanquantile") as never;
+
+/** `sort.values(Tensor self, int dim=-1, bool descending=False, *, Tensor(a!) values, Tensor(b!) indices) -> (Tensor(a!) values, Tensor(b!) indices)`<br>
+ * `sort.values_stable(Tensor self, *, bool? stable, int dim=-1, bool descending=False, Tensor(a!) values, Tensor(b!) indices) -> (Tensor(a!) values, Tensor(b!) indices)`<br>
+ * `sort(Tensor self, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)`<br>
+ * `sort.stable(Tensor self, *, bool? stable, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)` */
+export const sort: {
+  (input: Tensor, options: { dim?: number; descending?: boolean; values: Tensor; indices: Tensor }): Tensor;
+  (input: Tensor, options: { stable: boolean | null; dim?: number; descending?: boolean; values: Tensor; indices: Tensor }): Tensor;
+  (input: Tensor, dim?: number, descending?: boolean): { values: Tensor; indices: Tensor };
+  (input: Tensor, options?: { dim?: number; descending?: boolean }): { values: Tensor; indices: Tensor };
+  (input: Tensor, options: { stable: boolean | null; dim?: number; descending?: boolean }): { values: Tensor; indices: Tensor };
+} = makeFunction("aten::sort", ["values","indices"]) as never;
+
+/** `msort(Tensor self) -> Tensor` */
+export const msort: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::msort") as never;
+
+/** `argsort(Tensor self, int dim=-1, bool descending=False) -> Tensor`<br>
+ * `argsort.stable(Tensor self, *, bool stable, int dim=-1, bool descending=False) -> Tensor` */
+export const argsort: {
+  (input: Tensor, dim?: number, descending?: boolean, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options?: { dim?: number; descending?: boolean; out?: Tensor }): Tensor;
+  (input: Tensor, options: { stable: boolean; dim?: number; descending?: boolean; out?: Tensor }): Tensor;
+} = makeFunction("aten::argsort") as never;
+
+/** `topk.values(Tensor self, SymInt k, int dim=-1, bool largest=True, bool sorted=True, *, Tensor(a!) values, Tensor(b!) indices) -> (Tensor(a!) values, Tensor(b!) indices)`<br>
+ * `topk(Tensor self, SymInt k, int dim=-1, bool largest=True, bool sorted=True) -> (Tensor values, Tensor indices)` */
+export const topk: {
+  (input: Tensor, k: number, options: { dim?: number; largest?: boolean; sorted?: boolean; values: Tensor; indices: Tensor }): Tensor;
+  (input: Tensor, options: { k: number; dim?: number; largest?: boolean; sorted?: boolean; values: Tensor; indices: Tensor }): Tensor;
+  (input: Tensor, k: number, dim?: number, largest?: boolean, sorted?: boolean): { values: Tensor; indices: Tensor };
+  (input: Tensor, k: number, options?: { dim?: number; largest?: boolean; sorted?: boolean }): { values: Tensor; indices: Tensor };
+  (input: Tensor, options: { k: number; dim?: number; largest?: boolean; sorted?: boolean }): { values: Tensor; indices: Tensor };
+} = makeFunction("aten::topk", ["values","indices"]) as never;
+
+/** `renorm(Tensor self, Scalar p, int dim, Scalar maxnorm) -> Tensor` */
+export const renorm: {
+  (input: Tensor, p: Scalar, dim: number, maxnorm: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { p: Scalar; dim: number; maxnorm: Scalar; out?: Tensor }): Tensor;
+} = makeFunction("aten::renorm") as never;
+
+/** `equal(Tensor self, Tensor other) -> bool` */
+export const equal: {
+  (input: Tensor, other: Tensor): boolean;
+} = makeFunction("aten::equal") as never;
+
+/** `pow.Tensor_Tensor(Tensor self, Tensor exponent) -> Tensor`<br>
+ * `pow.Scalar(Scalar self, Tensor exponent) -> Tensor`<br>
+ * `pow.Tensor_Scalar(Tensor self, Scalar exponent) -> Tensor` */
+export const pow: {
+  (input: Tensor, exponent: Tensor, options?: { out?: Tensor }): Tensor;
+  (input: Scalar, exponent: Tensor, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, exponent: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { exponent: Scalar; out?: Tensor }): Tensor;
+} = makeFunction("aten::pow") as never;
+
+/** `float_power.Tensor_Tensor(Tensor self, Tensor exponent) -> Tensor`<br>
+ * `float_power.Scalar(Scalar self, Tensor exponent) -> Tensor`<br>
+ * `float_power.Tensor_Scalar(Tensor self, Scalar exponent) -> Tensor` */
+export const floatPower: {
+  (input: Tensor, exponent: Tensor, options?: { out?: Tensor }): Tensor;
+  (input: Scalar, exponent: Tensor, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, exponent: Scalar, options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { exponent: Scalar; out?: Tensor }): Tensor;
+} = makeFunction("aten::float_power") as never;
+
+/** `normal.Tensor_float(Tensor mean, float std=1, *, Generator? generator=None) -> Tensor`<br>
+ * `normal.float_Tensor(float mean, Tensor std, *, Generator? generator=None) -> Tensor`<br>
+ * `normal.Tensor_Tensor(Tensor mean, Tensor std, *, Generator? generator=None) -> Tensor`<br>
+ * `normal.float_float(float mean, float std, SymInt[] size, *, Generator? generator=None, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
+export const normal: {
+  (mean: Tensor, std?: number, options?: { generator?: Generator | null; out?: Tensor }): Tensor;
+  (mean: Tensor, options?: { std?: number; generator?: Generator | null; out?: Tensor }): Tensor;
+  (mean: number, std: Tensor, options?: { generator?: Generator | null; out?: Tensor }): Tensor;
+  (std: Tensor, options: { mean: number; generator?: Generator | null; out?: Tensor }): Tensor;
+  (mean: Tensor, std: Tensor, options?: { generator?: Generator | null; out?: Tensor }): Tensor;
+  (mean: number, std: number, size: readonly number[], options?: { generator?: Generator | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+} = makeFunction("aten::normal") as never;
+
+/** `bucketize.Tensor(Tensor self, Tensor boundaries, *, bool out_int32=False, bool right=False) -> Tensor`<br>
+ * `bucketize.Scalar(Scalar self, Tensor boundaries, *, bool out_int32=False, bool right=False) -> Tensor` */
+export const bucketize: {
+  (input: Tensor, boundaries: Tensor, options?: { outInt32?: boolean; right?: boolean; out?: Tensor }): Tensor;
+  (input: Scalar, boundaries: Tensor, options?: { outInt32?: boolean; right?: boolean; out?: Tensor }): Tensor;
+} = makeFunction("aten::bucketize") as never;
+
+/** `searchsorted.Tensor(Tensor sorted_sequence, Tensor self, *, bool out_int32=False, bool right=False, str? side=None, Tensor? sorter=None) -> Tensor`<br>
+ * `searchsorted.Scalar(Tensor sorted_sequence, Scalar self, *, bool out_int32=False, bool right=False, str? side=None, Tensor? sorter=None) -> Tensor` */
+export const searchsorted: {
+  (sortedSequence: Tensor, input: Tensor, options?: { outInt32?: boolean; right?: boolean; side?: "left" | "right" | null; sorter?: Tensor | null; out?: Tensor }): Tensor;
+  (sortedSequence: Tensor, input: Scalar, options?: { outInt32?: boolean; right?: boolean; side?: "left" | "right" | null; sorter?: Tensor | null; out?: Tensor }): Tensor;
+} = makeFunction("aten::searchsorted") as never;
+
+/** `mkldnn_adaptive_avg_pool2d(Tensor self, int[2] output_size) -> Tensor` */
+export const mkldnnAdaptiveAvgPool2d: {
+  (input: Tensor, outputSize: number | readonly number[], options?: { out?: Tensor }): Tensor;
+  (input: Tensor, options: { outputSize: number | readonly number[]; out?: Tensor }): Tensor;
+  (input: Tensor, ...args: [...outputSize: number[], options: { out?: Tensor }]): Tensor;
+  (input: Tensor, ...outputSize: number[]): Tensor;
+} = makeFunction("aten::mkldnn_adaptive_avg_pool2d") as never;
+
+/** `column_stack(Tensor[] tensors) -> Tensor` */
+export const columnStack: {
+  (tensors: readonly Tensor[], options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::column_stack") as never;
+
+/** `isfinite(Tensor self) -> Tensor` */
+export const isfinite: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::isfinite") as never;
+
+/** `isinf(Tensor self) -> Tensor` */
+export const isinf: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::isinf") as never;
+
+/** `isposinf(Tensor self) -> Tensor` */
+export const isposinf: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::isposinf") as never;
+
+/** `isneginf(Tensor self) -> Tensor` */
+export const isneginf: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::isneginf") as never;
+
+/** `det(Tensor self) -> Tensor` */
+export const det: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::det") as never;
+
+/** `slogdet(Tensor self) -> (Tensor sign, Tensor logabsdet)` */
+export const slogdet: {
+  (input: Tensor): { sign: Tensor; logabsdet: Tensor };
+} = makeFunction("aten::slogdet", ["sign","logabsdet"]) as never;
+
+/** `logdet(Tensor self) -> Tensor` */
+export const logdet: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::logdet") as never;
+
+/** `inverse(Tensor self) -> Tensor` */
+export const inverse: {
+  (input: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::inverse") as never;
+
+/** `inner(Tensor self, Tensor other) -> Tensor` */
+export const inner: {
+  (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::inner") as never;
+
+/** `outer(Tensor self, Tensor vec2) -> Tensor` */
+export const outer: {
+  (input: Tensor, vec2: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::outer") as never;
+
+/** `ger(Tensor self, Tensor vec2) -> Tensor` */
+export const ger: {
+  (input: Tensor, vec2: Tensor, options?: { out?: Tensor }): Tensor;
+} = makeFunction("aten::ger") as never;
+
+/** `segment_reduce(Tensor data, str reduce, *, Tensor? lengths=None, Tensor? indices=None, Tensor? offsets=None, int axis=0, bool unsafe=False, Scalar? initial=None) -> Tensor` */
+export const segmentReduce: {
+  (data: Tensor, reduce: string, options?: { lengths?: Tensor | null; indices?: Tensor | null; offsets?: Tensor | null; axis?: number; unsafe?: boolean; initial?: Scalar | null }): Tensor;
+  (data: Tensor, options: { reduce: string; lengths?: Tensor | null; indices?: Tensor | null; offsets?: Tensor | null; axis?: number; unsafe?: boolean; initial?: Scalar | null }): Tensor;
+} = makeFunction("aten::segment_reduce") as never;
+
+/** `view_as_real_copy(Tensor self) -> Tensor` */
+export const viewAsRealCopy: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::view_as_real_copy") as never;
+
+/** `view_as_complex_copy(Tensor self) -> Tensor` */
+export const viewAsComplexCopy: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::view_as_complex_copy") as never;
+
+/** `as_strided_copy(Tensor self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor` */
+export const asStridedCopy: {
+  (input: Tensor, size: readonly number[], stride: readonly number[], storageOffset?: number | null): Tensor;
+  (input: Tensor, size: readonly number[], stride: readonly number[], options?: { storageOffset?: number | null }): Tensor;
+  (input: Tensor, options: { size: readonly number[]; stride: readonly number[]; storageOffset?: number | null }): Tensor;
+} = makeFunction("aten::as_strided_copy") as never;
+
+/** `diagonal_copy(Tensor self, int offset=0, int dim1=0, int dim2=1) -> Tensor` */
+export const diagonalCopy: {
+  (input: Tensor, offset?: number, dim1?: number, dim2?: number): Tensor;
+  (input: Tensor, options?: { offset?: number; dim1?: number; dim2?: number }): Tensor;
+} = makeFunction("aten::diagonal_copy") as never;
+
+/** `expand_copy(Tensor self, SymInt[] size, *, bool implicit=False) -> Tensor` */
+export const expandCopy: {
+  (input: Tensor, size: readonly number[], options?: { implicit?: boolean }): Tensor;
+  (input: Tensor, options: { size: readonly number[]; implicit?: boolean }): Tensor;
+  (input: Tensor, ...args: [...size: number[], options: { implicit?: boolean }]): Tensor;
+  (input: Tensor, ...size: number[]): Tensor;
+} = makeFunction("aten::expand_copy") as never;
+
+/** `permute_copy(Tensor self, int[] dims) -> Tensor` */
+export const permuteCopy: {
+  (input: Tensor, dims: readonly number[]): Tensor;
+  (input: Tensor, options: { dims: readonly number[] }): Tensor;
+  (input: Tensor, ...dims: number[]): Tensor;
+} = makeFunction("aten::permute_copy") as never;
+
+/** `select_copy.int(Tensor self, int dim, SymInt index) -> Tensor` */
+export const selectCopy: {
+  (input: Tensor, dim: number, index: number): Tensor;
+  (input: Tensor, options: { dim: number; index: number }): Tensor;
+} = makeFunction("aten::select_copy") as never;
+
+/** `detach_copy(Tensor self) -> Tensor` */
+export const detachCopy: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::detach_copy") as never;
+
+/** `slice_copy.Tensor(Tensor self, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor` */
+export const sliceCopy: {
+  (input: Tensor, dim?: number, start?: number | null, end?: number | null, step?: number): Tensor;
+  (input: Tensor, options?: { dim?: number; start?: number | null; end?: number | null; step?: number }): Tensor;
+} = makeFunction("aten::slice_copy") as never;
+
+/** `split_copy.Tensor(Tensor self, SymInt split_size, int dim=0) -> Tensor[]` */
+export const splitCopy: {
+  (input: Tensor, splitSize: number, dim?: number): Tensor[];
+  (input: Tensor, splitSize: number, options?: { dim?: number }): Tensor[];
+  (input: Tensor, options: { splitSize: number; dim?: number }): Tensor[];
+} = makeFunction("aten::split_copy") as never;
+
+/** `split_with_sizes_copy(Tensor self, SymInt[] split_sizes, int dim=0) -> Tensor[]` */
+export const splitWithSizesCopy: {
+  (input: Tensor, splitSizes: readonly number[], dim?: number): Tensor[];
+  (input: Tensor, splitSizes: readonly number[], options?: { dim?: number }): Tensor[];
+  (input: Tensor, options: { splitSizes: readonly number[]; dim?: number }): Tensor[];
+  (input: Tensor, ...args: [...splitSizes: number[], options: { dim?: number }]): Tensor[];
+  (input: Tensor, ...splitSizes: number[]): Tensor[];
+} = makeFunction("aten::split_with_sizes_copy") as never;
+
+/** `squeeze_copy(Tensor self) -> Tensor`<br>
+ * `squeeze_copy.dim(Tensor self, int dim) -> Tensor`<br>
+ * `squeeze_copy.dims(Tensor self, int[] dim) -> Tensor` */
+export const squeezeCopy: {
+  (input: Tensor): Tensor;
+  (input: Tensor, dim: number): Tensor;
+  (input: Tensor, options: { dim: number }): Tensor;
+  (input: Tensor, dim: readonly number[]): Tensor;
+  (input: Tensor, options: { dim: readonly number[] }): Tensor;
+  (input: Tensor, ...dim: number[]): Tensor;
+} = makeFunction("aten::squeeze_copy") as never;
+
+/** `t_copy(Tensor self) -> Tensor` */
+export const tCopy: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::t_copy") as never;
+
+/** `transpose_copy.int(Tensor self, int dim0, int dim1) -> Tensor` */
+export const transposeCopy: {
+  (input: Tensor, dim0: number, dim1: number): Tensor;
+  (input: Tensor, options: { dim0: number; dim1: number }): Tensor;
+} = makeFunction("aten::transpose_copy") as never;
+
+/** `unsqueeze_copy(Tensor self, int dim) -> Tensor` */
+export const unsqueezeCopy: {
+  (input: Tensor, dim: number): Tensor;
+  (input: Tensor, options: { dim: number }): Tensor;
+} = makeFunction("aten::unsqueeze_copy") as never;
+
+/** `indices_copy(Tensor self) -> Tensor` */
+export const indicesCopy: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::indices_copy") as never;
+
+/** `values_copy(Tensor self) -> Tensor` */
+export const valuesCopy: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::values_copy") as never;
+
+/** `crow_indices_copy(Tensor self) -> Tensor` */
+export const crowIndicesCopy: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::crow_indices_copy") as never;
+
+/** `col_indices_copy(Tensor self) -> Tensor` */
+export const colIndicesCopy: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::col_indices_copy") as never;
+
+/** `ccol_indices_copy(Tensor self) -> Tensor` */
+export const ccolIndicesCopy: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::ccol_indices_copy") as never;
+
+/** `row_indices_copy(Tensor self) -> Tensor` */
+export const rowIndicesCopy: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::row_indices_copy") as never;
+
+/** `unbind_copy.int(Tensor self, int dim=0) -> Tensor[]` */
+export const unbindCopy: {
+  (input: Tensor, dim?: number): Tensor[];
+  (input: Tensor, options?: { dim?: number }): Tensor[];
+} = makeFunction("aten::unbind_copy") as never;
+
+/** `view_copy(Tensor self, SymInt[] size) -> Tensor`<br>
+ * `view_copy.dtype(Tensor self, ScalarType dtype) -> Tensor` */
+export const viewCopy: {
+  (input: Tensor, size: readonly number[]): Tensor;
+  (input: Tensor, options: { size: readonly number[] }): Tensor;
+  (input: Tensor, ...size: number[]): Tensor;
+  (input: Tensor, dtype: DType): Tensor;
+  (input: Tensor, options: { dtype: DType }): Tensor;
+} = makeFunction("aten::view_copy") as never;
+
+/** `unfold_copy(Tensor self, int dimension, int size, int step) -> Tensor` */
+export const unfoldCopy: {
+  (input: Tensor, dimension: number, size: number, step: number): Tensor;
+  (input: Tensor, options: { dimension: number; size: number; step: number }): Tensor;
+} = makeFunction("aten::unfold_copy") as never;
+
+/** `alias_copy(Tensor self) -> Tensor` */
+export const aliasCopy: {
+  (input: Tensor): Tensor;
+} = makeFunction("aten::alias_copy") as never;
+
+export { var_ as var };
+
+/** The functions of `torch.linalg`. */
+export const linalg = {
+  /** `linalg_diagonal(Tensor(a) A, *, int offset=0, int dim1=-2, int dim2=-1) -> Tensor(a)` */
+  diagonal: makeFunction("aten::linalg_diagonal") as never as {
+    (A: Tensor, options?: { offset?: number; dim1?: number; dim2?: number }): Tensor;
+  },
+  /** `linalg_solve_triangular(Tensor self, Tensor B, *, bool upper, bool left=True, bool unitriangular=False) -> Tensor` */
+  solveTriangular: makeFunction("aten::linalg_solve_triangular") as never as {
+    (input: Tensor, B: Tensor, options: { upper: boolean; left?: boolean; unitriangular?: boolean; out?: Tensor }): Tensor;
+  },
+  /** `linalg_vander(Tensor x, *, SymInt? N=None) -> Tensor` */
+  vander: makeFunction("aten::linalg_vander") as never as {
+    (x: Tensor, options?: { N?: number | null }): Tensor;
+  },
+  /** `linalg_cholesky_ex(Tensor self, *, bool upper=False, bool check_errors=False) -> (Tensor L, Tensor info)`<br>
+   * `linalg_cholesky_ex.L(Tensor self, *, bool upper=False, bool check_errors=False, Tensor(a!) L, Tensor(b!) info) -> (Tensor(a!) L, Tensor(b!) info)` */
+  choleskyEx: makeFunction("aten::linalg_cholesky_ex", ["L","info"]) as never as {
+    (input: Tensor, options?: { upper?: boolean; checkErrors?: boolean }): { L: Tensor; info: Tensor };
+    (input: Tensor, options: { upper?: boolean; checkErrors?: boolean; L: Tensor; info: Tensor }): Tensor;
+  },
+  /** `linalg_cholesky(Tensor self, *, bool upper=False) -> Tensor` */
+  cholesky: makeFunction("aten::linalg_cholesky") as never as {
+    (input: Tensor, options?: { upper?: boolean; out?: Tensor }): Tensor;
+  },
+  /** `linalg_cross(Tensor self, Tensor other, *, int dim=-1) -> Tensor` */
+  cross: makeFunction("aten::linalg_cross") as never as {
+    (input: Tensor, other: Tensor, options?: { dim?: number; out?: Tensor }): Tensor;
+  },
+  /** `linalg_lu_factor(Tensor A, *, bool pivot=True) -> (Tensor LU, Tensor pivots)` */
+  luFactor: makeFunction("aten::linalg_lu_factor", ["LU","pivots"]) as never as {
+    (A: Tensor, options?: { pivot?: boolean }): { LU: Tensor; pivots: Tensor };
+  },
+  /** `linalg_lu_factor_ex(Tensor A, *, bool pivot=True, bool check_errors=False) -> (Tensor LU, Tensor pivots, Tensor info)` */
+  luFactorEx: makeFunction("aten::linalg_lu_factor_ex", ["LU","pivots","info"]) as never as {
+    (A: Tensor, options?: { pivot?: boolean; checkErrors?: boolean }): { LU: Tensor; pivots: Tensor; info: Tensor };
+  },
+  /** `linalg_lu(Tensor A, *, bool pivot=True) -> (Tensor P, Tensor L, Tensor U)` */
+  lu: makeFunction("aten::linalg_lu", ["P","L","U"]) as never as {
+    (A: Tensor, options?: { pivot?: boolean }): { P: Tensor; L: Tensor; U: Tensor };
+  },
+  /** `linalg_lu_solve(Tensor LU, Tensor pivots, Tensor B, *, bool left=True, bool adjoint=False) -> Tensor` */
+  luSolve: makeFunction("aten::linalg_lu_solve") as never as {
+    (LU: Tensor, pivots: Tensor, B: Tensor, options?: { left?: boolean; adjoint?: boolean; out?: Tensor }): Tensor;
+  },
+  /** `linalg_det(Tensor A) -> Tensor` */
+  det: makeFunction("aten::linalg_det") as never as {
+    (A: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `linalg_ldl_factor_ex(Tensor self, *, bool hermitian=False, bool check_errors=False) -> (Tensor LD, Tensor pivots, Tensor info)` */
+  ldlFactorEx: makeFunction("aten::linalg_ldl_factor_ex", ["LD","pivots","info"]) as never as {
+    (input: Tensor, options?: { hermitian?: boolean; checkErrors?: boolean }): { LD: Tensor; pivots: Tensor; info: Tensor };
+  },
+  /** `linalg_ldl_factor(Tensor self, *, bool hermitian=False) -> (Tensor LD, Tensor pivots)` */
+  ldlFactor: makeFunction("aten::linalg_ldl_factor", ["LD","pivots"]) as never as {
+    (input: Tensor, options?: { hermitian?: boolean }): { LD: Tensor; pivots: Tensor };
+  },
+  /** `linalg_ldl_solve(Tensor LD, Tensor pivots, Tensor B, *, bool hermitian=False) -> Tensor` */
+  ldlSolve: makeFunction("aten::linalg_ldl_solve") as never as {
+    (LD: Tensor, pivots: Tensor, B: Tensor, options?: { hermitian?: boolean; out?: Tensor }): Tensor;
+  },
+  /** `linalg_lstsq(Tensor self, Tensor b, float? rcond=None, *, str? driver=None) -> (Tensor solution, Tensor residuals, Tensor rank, Tensor singular_values)` */
+  lstsq: makeFunction("aten::linalg_lstsq", ["solution","residuals","rank","singularValues"]) as never as {
+    (input: Tensor, b: Tensor, rcond?: number | null, options?: { driver?: string | null }): { solution: Tensor; residuals: Tensor; rank: Tensor; singularValues: Tensor };
+    (input: Tensor, b: Tensor, options?: { rcond?: number | null; driver?: string | null }): { solution: Tensor; residuals: Tensor; rank: Tensor; singularValues: Tensor };
+  },
+  /** `linalg_matmul(Tensor self, Tensor other) -> Tensor` */
+  matmul: makeFunction("aten::linalg_matmul") as never as {
+    (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `linalg_vecdot(Tensor x, Tensor y, *, int dim=-1) -> Tensor` */
+  vecdot: makeFunction("aten::linalg_vecdot") as never as {
+    (x: Tensor, y: Tensor, options?: { dim?: number; out?: Tensor }): Tensor;
+  },
+  /** `linalg_matrix_exp(Tensor self) -> Tensor` */
+  matrixExp: makeFunction("aten::linalg_matrix_exp") as never as {
+    (input: Tensor): Tensor;
+  },
+  /** `linalg_matrix_sqrth(Tensor self) -> Tensor` */
+  matrixSqrth: makeFunction("aten::linalg_matrix_sqrth") as never as {
+    (input: Tensor): Tensor;
+  },
+  /** `linalg_slogdet(Tensor A) -> (Tensor sign, Tensor logabsdet)` */
+  slogdet: makeFunction("aten::linalg_slogdet", ["sign","logabsdet"]) as never as {
+    (A: Tensor): { sign: Tensor; logabsdet: Tensor };
+  },
+  /** `linalg_eig(Tensor self) -> (Tensor eigenvalues, Tensor eigenvectors)` */
+  eig: makeFunction("aten::linalg_eig", ["eigenvalues","eigenvectors"]) as never as {
+    (input: Tensor): { eigenvalues: Tensor; eigenvectors: Tensor };
+  },
+  /** `linalg_eigvals(Tensor self) -> Tensor` */
+  eigvals: makeFunction("aten::linalg_eigvals") as never as {
+    (input: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `linalg_eigh(Tensor self, str UPLO="L") -> (Tensor eigenvalues, Tensor eigenvectors)`<br>
+   * `linalg_eigh.eigvals(Tensor self, str UPLO="L", *, Tensor(a!) eigvals, Tensor(b!) eigvecs) -> (Tensor(a!) eigenvalues, Tensor(b!) eigenvectors)` */
+  eigh: makeFunction("aten::linalg_eigh", ["eigenvalues","eigenvectors"]) as never as {
+    (input: Tensor, UPLO?: "L" | "U"): { eigenvalues: Tensor; eigenvectors: Tensor };
+    (input: Tensor, options?: { UPLO?: "L" | "U" }): { eigenvalues: Tensor; eigenvectors: Tensor };
+    (input: Tensor, options: { UPLO?: "L" | "U"; eigvals: Tensor; eigvecs: Tensor }): Tensor;
+  },
+  /** `linalg_eigvalsh(Tensor self, str UPLO="L") -> Tensor` */
+  eigvalsh: makeFunction("aten::linalg_eigvalsh") as never as {
+    (input: Tensor, UPLO?: "L" | "U", options?: { out?: Tensor }): Tensor;
+    (input: Tensor, options?: { UPLO?: "L" | "U"; out?: Tensor }): Tensor;
+  },
+  /** `linalg_householder_product(Tensor input, Tensor tau) -> Tensor` */
+  householderProduct: makeFunction("aten::linalg_householder_product") as never as {
+    (input: Tensor, tau: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `linalg_inv_ex(Tensor A, *, bool check_errors=False) -> (Tensor inverse, Tensor info)`<br>
+   * `linalg_inv_ex.inverse(Tensor A, *, bool check_errors=False, Tensor(a!) inverse, Tensor(b!) info) -> (Tensor(a!) inverse, Tensor(b!) info)` */
+  invEx: makeFunction("aten::linalg_inv_ex", ["inverse","info"]) as never as {
+    (A: Tensor, options?: { checkErrors?: boolean }): { inverse: Tensor; info: Tensor };
+    (A: Tensor, options: { checkErrors?: boolean; inverse: Tensor; info: Tensor }): Tensor;
+  },
+  /** `linalg_inv(Tensor A) -> Tensor` */
+  inv: makeFunction("aten::linalg_inv") as never as {
+    (A: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `linalg_norm(Tensor self, Scalar? ord=None, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor`<br>
+   * `linalg_norm.ord_str(Tensor self, str ord, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
+  norm: makeFunction("aten::linalg_norm") as never as {
+    (input: Tensor, ord?: Scalar | null, dim?: number | readonly number[] | null, keepdim?: boolean, options?: { dtype?: DType | null; out?: Tensor }): Tensor;
+    (input: Tensor, options?: { ord?: Scalar | null; dim?: number | readonly number[] | null; keepdim?: boolean; dtype?: DType | null; out?: Tensor }): Tensor;
+    (input: Tensor, ord: string, dim?: number | readonly number[] | null, keepdim?: boolean, options?: { dtype?: DType | null; out?: Tensor }): Tensor;
+    (input: Tensor, ord: string, options?: { dim?: number | readonly number[] | null; keepdim?: boolean; dtype?: DType | null; out?: Tensor }): Tensor;
+    (input: Tensor, options: { ord: string; dim?: number | readonly number[] | null; keepdim?: boolean; dtype?: DType | null; out?: Tensor }): Tensor;
+  },
+  /** `linalg_vector_norm(Tensor self, Scalar ord=2, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
+  vectorNorm: makeFunction("aten::linalg_vector_norm") as never as {
+    (input: Tensor, ord?: Scalar, dim?: number | readonly number[] | null, keepdim?: boolean, options?: { dtype?: DType | null; out?: Tensor }): Tensor;
+    (input: Tensor, options?: { ord?: Scalar; dim?: number | readonly number[] | null; keepdim?: boolean; dtype?: DType | null; out?: Tensor }): Tensor;
+  },
+  /** `linalg_matrix_norm(Tensor self, Scalar ord, int[] dim=[-2,-1], bool keepdim=False, *, ScalarType? dtype=None) -> Tensor`<br>
+   * `linalg_matrix_norm.str_ord(Tensor self, str ord='fro', int[] dim=[-2,-1], bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
+  matrixNorm: makeFunction("aten::linalg_matrix_norm") as never as {
+    (input: Tensor, ord: Scalar, dim?: readonly number[], keepdim?: boolean, options?: { dtype?: DType | null; out?: Tensor }): Tensor;
+    (input: Tensor, ord: Scalar, options?: { dim?: readonly number[]; keepdim?: boolean; dtype?: DType | null; out?: Tensor }): Tensor;
+    (input: Tensor, options: { ord: Scalar; dim?: readonly number[]; keepdim?: boolean; dtype?: DType | null; out?: Tensor }): Tensor;
+    (input: Tensor, ord?: string, dim?: readonly number[], keepdim?: boolean, options?: { dtype?: DType | null; out?: Tensor }): Tensor;
+    (input: Tensor, options?: { ord?: string; dim?: readonly number[]; keepdim?: boolean; dtype?: DType | null; out?: Tensor }): Tensor;
+  },
+  /** `linalg_svd(Tensor A, bool full_matrices=True, *, str? driver=None) -> (Tensor U, Tensor S, Tensor Vh)`<br>
+   * `linalg_svd.U(Tensor A, bool full_matrices=True, *, str? driver=None, Tensor(a!) U, Tensor(b!) S, Tensor(c!) Vh) -> (Tensor(a!) U, Tensor(b!) S, Tensor(c!) Vh)` */
+  svd: makeFunction("aten::linalg_svd", ["U","S","Vh"]) as never as {
+    (A: Tensor, fullMatrices?: boolean, options?: { driver?: string | null }): { U: Tensor; S: Tensor; Vh: Tensor };
+    (A: Tensor, options?: { fullMatrices?: boolean; driver?: string | null }): { U: Tensor; S: Tensor; Vh: Tensor };
+    (A: Tensor, options: { fullMatrices?: boolean; driver?: string | null; U: Tensor; S: Tensor; Vh: Tensor }): Tensor;
+  },
+  /** `linalg_svdvals(Tensor A, *, str? driver=None) -> Tensor` */
+  svdvals: makeFunction("aten::linalg_svdvals") as never as {
+    (A: Tensor, options?: { driver?: string | null; out?: Tensor }): Tensor;
+  },
+  /** `linalg_cond(Tensor self, Scalar? p=None) -> Tensor`<br>
+   * `linalg_cond.p_str(Tensor self, str p) -> Tensor` */
+  cond: makeFunction("aten::linalg_cond") as never as {
+    (input: Tensor, p?: Scalar | null, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, options?: { p?: Scalar | null; out?: Tensor }): Tensor;
+    (input: Tensor, p: string, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, options: { p: string; out?: Tensor }): Tensor;
+  },
+  /** `linalg_pinv.atol_rtol_tensor(Tensor self, *, Tensor? atol=None, Tensor? rtol=None, bool hermitian=False) -> Tensor`<br>
+   * `linalg_pinv.atol_rtol_float(Tensor self, *, float? atol=None, float? rtol=None, bool hermitian=False) -> Tensor`<br>
+   * `linalg_pinv(Tensor self, float rcond, bool hermitian=False) -> Tensor`<br>
+   * `linalg_pinv.rcond_tensor(Tensor self, Tensor rcond, bool hermitian=False) -> Tensor` */
+  pinv: makeFunction("aten::linalg_pinv") as never as {
+    (input: Tensor, options?: { atol?: Tensor | null; rtol?: Tensor | null; hermitian?: boolean; out?: Tensor }): Tensor;
+    (input: Tensor, options?: { atol?: number | null; rtol?: number | null; hermitian?: boolean; out?: Tensor }): Tensor;
+    (input: Tensor, rcond: number, hermitian?: boolean, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, rcond: number, options?: { hermitian?: boolean; out?: Tensor }): Tensor;
+    (input: Tensor, options: { rcond: number; hermitian?: boolean; out?: Tensor }): Tensor;
+    (input: Tensor, rcond: Tensor, hermitian?: boolean, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, rcond: Tensor, options?: { hermitian?: boolean; out?: Tensor }): Tensor;
+  },
+  /** `linalg_solve_ex(Tensor A, Tensor B, *, bool left=True, bool check_errors=False) -> (Tensor result, Tensor info)` */
+  solveEx: makeFunction("aten::linalg_solve_ex", ["result","info"]) as never as {
+    (A: Tensor, B: Tensor, options?: { left?: boolean; checkErrors?: boolean }): { result: Tensor; info: Tensor };
+  },
+  /** `linalg_solve(Tensor A, Tensor B, *, bool left=True) -> Tensor` */
+  solve: makeFunction("aten::linalg_solve") as never as {
+    (A: Tensor, B: Tensor, options?: { left?: boolean; out?: Tensor }): Tensor;
+  },
+  /** `linalg_tensorinv(Tensor self, int ind=2) -> Tensor` */
+  tensorinv: makeFunction("aten::linalg_tensorinv") as never as {
+    (input: Tensor, ind?: number, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, options?: { ind?: number; out?: Tensor }): Tensor;
+  },
+  /** `linalg_tensorsolve(Tensor self, Tensor other, int[]? dims=None) -> Tensor` */
+  tensorsolve: makeFunction("aten::linalg_tensorsolve") as never as {
+    (input: Tensor, other: Tensor, dims?: readonly number[] | null, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, other: Tensor, options?: { dims?: readonly number[] | null; out?: Tensor }): Tensor;
+  },
+  /** `linalg_qr(Tensor A, str mode='reduced') -> (Tensor Q, Tensor R)` */
+  qr: makeFunction("aten::linalg_qr", ["Q","R"]) as never as {
+    (A: Tensor, mode?: string): { Q: Tensor; R: Tensor };
+    (A: Tensor, options?: { mode?: string }): { Q: Tensor; R: Tensor };
+  },
+  /** `linalg_polar(Tensor A) -> (Tensor U, Tensor H)` */
+  polar: makeFunction("aten::linalg_polar", ["U","H"]) as never as {
+    (A: Tensor): { U: Tensor; H: Tensor };
+  },
+  /** `linalg_matrix_power(Tensor self, int n) -> Tensor` */
+  matrixPower: makeFunction("aten::linalg_matrix_power") as never as {
+    (input: Tensor, n: number, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, options: { n: number; out?: Tensor }): Tensor;
+  },
+  /** `linalg_matrix_rank.atol_rtol_tensor(Tensor input, *, Tensor? atol=None, Tensor? rtol=None, bool hermitian=False) -> Tensor`<br>
+   * `linalg_matrix_rank.atol_rtol_float(Tensor self, *, float? atol=None, float? rtol=None, bool hermitian=False) -> Tensor`<br>
+   * `linalg_matrix_rank(Tensor self, float tol, bool hermitian=False) -> Tensor`<br>
+   * `linalg_matrix_rank.tol_tensor(Tensor input, Tensor tol, bool hermitian=False) -> Tensor` */
+  matrixRank: makeFunction("aten::linalg_matrix_rank") as never as {
+    (input: Tensor, options?: { atol?: Tensor | null; rtol?: Tensor | null; hermitian?: boolean; out?: Tensor }): Tensor;
+    (input: Tensor, options?: { atol?: number | null; rtol?: number | null; hermitian?: boolean; out?: Tensor }): Tensor;
+    (input: Tensor, tol: number, hermitian?: boolean, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, tol: number, options?: { hermitian?: boolean; out?: Tensor }): Tensor;
+    (input: Tensor, options: { tol: number; hermitian?: boolean; out?: Tensor }): Tensor;
+    (input: Tensor, tol: Tensor, hermitian?: boolean, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, tol: Tensor, options?: { hermitian?: boolean; out?: Tensor }): Tensor;
+  },
+  /** `linalg_multi_dot(Tensor[] tensors) -> Tensor` */
+  multiDot: makeFunction("aten::linalg_multi_dot") as never as {
+    (tensors: readonly Tensor[], options?: { out?: Tensor }): Tensor;
+  },
+};
+
+/** The functions of `torch.fft`. */
+export const fft = {
+  /** `fft_fft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor` */
+  fft: makeFunction("aten::fft_fft") as never as {
+    (input: Tensor, n?: number | null, dim?: number, norm?: "forward" | "backward" | "ortho" | null, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, options?: { n?: number | null; dim?: number; norm?: "forward" | "backward" | "ortho" | null; out?: Tensor }): Tensor;
+  },
+  /** `fft_ifft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor` */
+  ifft: makeFunction("aten::fft_ifft") as never as {
+    (input: Tensor, n?: number | null, dim?: number, norm?: "forward" | "backward" | "ortho" | null, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, options?: { n?: number | null; dim?: number; norm?: "forward" | "backward" | "ortho" | null; out?: Tensor }): Tensor;
+  },
+  /** `fft_rfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor` */
+  rfft: makeFunction("aten::fft_rfft") as never as {
+    (input: Tensor, n?: number | null, dim?: number, norm?: "forward" | "backward" | "ortho" | null, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, options?: { n?: number | null; dim?: number; norm?: "forward" | "backward" | "ortho" | null; out?: Tensor }): Tensor;
+  },
+  /** `fft_irfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor` */
+  irfft: makeFunction("aten::fft_irfft") as never as {
+    (input: Tensor, n?: number | null, dim?: number, norm?: "forward" | "backward" | "ortho" | null, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, options?: { n?: number | null; dim?: number; norm?: "forward" | "backward" | "ortho" | null; out?: Tensor }): Tensor;
+  },
+  /** `fft_hfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor` */
+  hfft: makeFunction("aten::fft_hfft") as never as {
+    (input: Tensor, n?: number | null, dim?: number, norm?: "forward" | "backward" | "ortho" | null, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, options?: { n?: number | null; dim?: number; norm?: "forward" | "backward" | "ortho" | null; out?: Tensor }): Tensor;
+  },
+  /** `fft_ihfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor` */
+  ihfft: makeFunction("aten::fft_ihfft") as never as {
+    (input: Tensor, n?: number | null, dim?: number, norm?: "forward" | "backward" | "ortho" | null, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, options?: { n?: number | null; dim?: number; norm?: "forward" | "backward" | "ortho" | null; out?: Tensor }): Tensor;
+  },
+  /** `fft_fft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? norm=None) -> Tensor` */
+  fft2: makeFunction("aten::fft_fft2") as never as {
+    (input: Tensor, s?: number | readonly number[] | null, dim?: number | readonly number[], norm?: "forward" | "backward" | "ortho" | null, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: "forward" | "backward" | "ortho" | null; out?: Tensor }): Tensor;
+  },
+  /** `fft_ifft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? norm=None) -> Tensor` */
+  ifft2: makeFunction("aten::fft_ifft2") as never as {
+    (input: Tensor, s?: number | readonly number[] | null, dim?: number | readonly number[], norm?: "forward" | "backward" | "ortho" | null, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: "forward" | "backward" | "ortho" | null; out?: Tensor }): Tensor;
+  },
+  /** `fft_rfft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? norm=None) -> Tensor` */
+  rfft2: makeFunction("aten::fft_rfft2") as never as {
+    (input: Tensor, s?: number | readonly number[] | null, dim?: number | readonly number[], norm?: "forward" | "backward" | "ortho" | null, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: "forward" | "backward" | "ortho" | null; out?: Tensor }): Tensor;
+  },
+  /** `fft_irfft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? norm=None) -> Tensor` */
+  irfft2: makeFunction("aten::fft_irfft2") as never as {
+    (input: Tensor, s?: number | readonly number[] | null, dim?: number | readonly number[], norm?: "forward" | "backward" | "ortho" | null, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: "forward" | "backward" | "ortho" | null; out?: Tensor }): Tensor;
+  },
+  /** `fft_hfft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? norm=None) -> Tensor` */
+  hfft2: makeFunction("aten::fft_hfft2") as never as {
+    (input: Tensor, s?: number | readonly number[] | null, dim?: number | readonly number[], norm?: "forward" | "backward" | "ortho" | null, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: "forward" | "backward" | "ortho" | null; out?: Tensor }): Tensor;
+  },
+  /** `fft_ihfft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2,-1], str? norm=None) -> Tensor` */
+  ihfft2: makeFunction("aten::fft_ihfft2") as never as {
+    (input: Tensor, s?: number | readonly number[] | null, dim?: number | readonly number[], norm?: "forward" | "backward" | "ortho" | null, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: "forward" | "backward" | "ortho" | null; out?: Tensor }): Tensor;
+  },
+  /** `fft_fftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor` */
+  fftn: makeFunction("aten::fft_fftn") as never as {
+    (input: Tensor, s?: number | readonly number[] | null, dim?: number | readonly number[] | null, norm?: "forward" | "backward" | "ortho" | null, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: "forward" | "backward" | "ortho" | null; out?: Tensor }): Tensor;
+  },
+  /** `fft_ifftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor` */
+  ifftn: makeFunction("aten::fft_ifftn") as never as {
+    (input: Tensor, s?: number | readonly number[] | null, dim?: number | readonly number[] | null, norm?: "forward" | "backward" | "ortho" | null, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: "forward" | "backward" | "ortho" | null; out?: Tensor }): Tensor;
+  },
+  /** `fft_rfftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor` */
+  rfftn: makeFunction("aten::fft_rfftn") as never as {
+    (input: Tensor, s?: number | readonly number[] | null, dim?: number | readonly number[] | null, norm?: "forward" | "backward" | "ortho" | null, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: "forward" | "backward" | "ortho" | null; out?: Tensor }): Tensor;
+  },
+  /** `fft_irfftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor` */
+  irfftn: makeFunction("aten::fft_irfftn") as never as {
+    (input: Tensor, s?: number | readonly number[] | null, dim?: number | readonly number[] | null, norm?: "forward" | "backward" | "ortho" | null, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: "forward" | "backward" | "ortho" | null; out?: Tensor }): Tensor;
+  },
+  /** `fft_hfftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor` */
+  hfftn: makeFunction("aten::fft_hfftn") as never as {
+    (input: Tensor, s?: number | readonly number[] | null, dim?: number | readonly number[] | null, norm?: "forward" | "backward" | "ortho" | null, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: "forward" | "backward" | "ortho" | null; out?: Tensor }): Tensor;
+  },
+  /** `fft_ihfftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor` */
+  ihfftn: makeFunction("aten::fft_ihfftn") as never as {
+    (input: Tensor, s?: number | readonly number[] | null, dim?: number | readonly number[] | null, norm?: "forward" | "backward" | "ortho" | null, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: "forward" | "backward" | "ortho" | null; out?: Tensor }): Tensor;
+  },
+  /** `fft_fftfreq(int n, float d=1.0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
+  fftfreq: makeFactory("aten::fft_fftfreq") as never as {
+    (n: number, d?: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+    (n: number, options?: { d?: number; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  },
+  /** `fft_rfftfreq(int n, float d=1.0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` */
+  rfftfreq: makeFactory("aten::fft_rfftfreq") as never as {
+    (n: number, d?: number, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+    (n: number, options?: { d?: number; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; out?: Tensor; requiresGrad?: boolean }): Tensor;
+  },
+  /** `fft_fftshift(Tensor self, int[1]? dim=None) -> Tensor` */
+  fftshift: makeFunction("aten::fft_fftshift") as never as {
+    (input: Tensor, dim?: number | readonly number[] | null): Tensor;
+    (input: Tensor, options?: { dim?: number | readonly number[] | null }): Tensor;
+  },
+  /** `fft_ifftshift(Tensor self, int[1]? dim=None) -> Tensor` */
+  ifftshift: makeFunction("aten::fft_ifftshift") as never as {
+    (input: Tensor, dim?: number | readonly number[] | null): Tensor;
+    (input: Tensor, options?: { dim?: number | readonly number[] | null }): Tensor;
+  },
+};
+
+/** The functions of `torch.special`. */
+export const special = {
+  /** `special_entr(Tensor self) -> Tensor` */
+  entr: makeFunction("aten::special_entr") as never as {
+    (input: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_ndtri(Tensor self) -> Tensor` */
+  ndtri: makeFunction("aten::special_ndtri") as never as {
+    (input: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_log_ndtr(Tensor self) -> Tensor` */
+  logNdtr: makeFunction("aten::special_log_ndtr") as never as {
+    (input: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_expm1(Tensor self) -> Tensor` */
+  expm1: makeFunction("aten::special_expm1") as never as {
+    (input: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_exp2(Tensor self) -> Tensor` */
+  exp2: makeFunction("aten::special_exp2") as never as {
+    (input: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_psi(Tensor self) -> Tensor` */
+  psi: makeFunction("aten::special_psi") as never as {
+    (input: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_digamma(Tensor self) -> Tensor` */
+  digamma: makeFunction("aten::special_digamma") as never as {
+    (input: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_gammaln(Tensor self) -> Tensor` */
+  gammaln: makeFunction("aten::special_gammaln") as never as {
+    (input: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_erf(Tensor self) -> Tensor` */
+  erf: makeFunction("aten::special_erf") as never as {
+    (input: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_erfc(Tensor self) -> Tensor` */
+  erfc: makeFunction("aten::special_erfc") as never as {
+    (input: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_erfcx(Tensor self) -> Tensor` */
+  erfcx: makeFunction("aten::special_erfcx") as never as {
+    (input: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_erfinv(Tensor self) -> Tensor` */
+  erfinv: makeFunction("aten::special_erfinv") as never as {
+    (input: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_ndtr(Tensor self) -> Tensor` */
+  ndtr: makeFunction("aten::special_ndtr") as never as {
+    (input: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_xlog1py(Tensor self, Tensor other) -> Tensor`<br>
+   * `special_xlog1py.self_scalar(Scalar self, Tensor other) -> Tensor`<br>
+   * `special_xlog1py.other_scalar(Tensor self, Scalar other) -> Tensor` */
+  xlog1py: makeFunction("aten::special_xlog1py") as never as {
+    (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+    (input: Scalar, other: Tensor, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, other: Scalar, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, options: { other: Scalar; out?: Tensor }): Tensor;
+  },
+  /** `special_xlogy(Tensor self, Tensor other) -> Tensor`<br>
+   * `special_xlogy.self_scalar(Scalar self, Tensor other) -> Tensor`<br>
+   * `special_xlogy.other_scalar(Tensor self, Scalar other) -> Tensor` */
+  xlogy: makeFunction("aten::special_xlogy") as never as {
+    (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+    (input: Scalar, other: Tensor, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, other: Scalar, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, options: { other: Scalar; out?: Tensor }): Tensor;
+  },
+  /** `special_zeta(Tensor self, Tensor other) -> Tensor`<br>
+   * `special_zeta.self_scalar(Scalar self, Tensor other) -> Tensor`<br>
+   * `special_zeta.other_scalar(Tensor self, Scalar other) -> Tensor` */
+  zeta: makeFunction("aten::special_zeta") as never as {
+    (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+    (input: Scalar, other: Tensor, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, other: Scalar, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, options: { other: Scalar; out?: Tensor }): Tensor;
+  },
+  /** `special_i0(Tensor self) -> Tensor` */
+  i0: makeFunction("aten::special_i0") as never as {
+    (input: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_i0e(Tensor self) -> Tensor` */
+  i0e: makeFunction("aten::special_i0e") as never as {
+    (input: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_i1(Tensor self) -> Tensor` */
+  i1: makeFunction("aten::special_i1") as never as {
+    (input: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_i1e(Tensor self) -> Tensor` */
+  i1e: makeFunction("aten::special_i1e") as never as {
+    (input: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_logit(Tensor self, float? eps=None) -> Tensor` */
+  logit: makeFunction("aten::special_logit") as never as {
+    (input: Tensor, eps?: number | null, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, options?: { eps?: number | null; out?: Tensor }): Tensor;
+  },
+  /** `special_polygamma(int n, Tensor self) -> Tensor` */
+  polygamma: makeFunction("aten::special_polygamma") as never as {
+    (n: number, input: Tensor, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, options: { n: number; out?: Tensor }): Tensor;
+  },
+  /** `special_logsumexp(Tensor self, int[1] dim, bool keepdim=False) -> Tensor` */
+  logsumexp: makeFunction("aten::special_logsumexp") as never as {
+    (input: Tensor, dim: number | readonly number[], keepdim?: boolean, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, dim: number | readonly number[], options?: { keepdim?: boolean; out?: Tensor }): Tensor;
+    (input: Tensor, options: { dim: number | readonly number[]; keepdim?: boolean; out?: Tensor }): Tensor;
+    (input: Tensor, ...args: [...dim: number[], options: { keepdim?: boolean; out?: Tensor }]): Tensor;
+    (input: Tensor, ...dim: number[]): Tensor;
+  },
+  /** `special_expit(Tensor self) -> Tensor` */
+  expit: makeFunction("aten::special_expit") as never as {
+    (input: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_sinc(Tensor self) -> Tensor` */
+  sinc: makeFunction("aten::special_sinc") as never as {
+    (input: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_round(Tensor self, *, int decimals=0) -> Tensor` */
+  round: makeFunction("aten::special_round") as never as {
+    (input: Tensor, options?: { decimals?: number; out?: Tensor }): Tensor;
+  },
+  /** `special_log1p(Tensor self) -> Tensor` */
+  log1p: makeFunction("aten::special_log1p") as never as {
+    (input: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_log_softmax(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor` */
+  logSoftmax: makeFunction("aten::special_log_softmax") as never as {
+    (input: Tensor, dim: number, options?: { dtype?: DType | null }): Tensor;
+    (input: Tensor, options: { dim: number; dtype?: DType | null }): Tensor;
+  },
+  /** `special_gammainc(Tensor self, Tensor other) -> Tensor` */
+  gammainc: makeFunction("aten::special_gammainc") as never as {
+    (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_gammaincc(Tensor self, Tensor other) -> Tensor` */
+  gammaincc: makeFunction("aten::special_gammaincc") as never as {
+    (input: Tensor, other: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_multigammaln(Tensor self, int p) -> Tensor` */
+  multigammaln: makeFunction("aten::special_multigammaln") as never as {
+    (input: Tensor, p: number, options?: { out?: Tensor }): Tensor;
+    (input: Tensor, options: { p: number; out?: Tensor }): Tensor;
+  },
+  /** `special_softmax(Tensor self, int dim, ScalarType? dtype=None) -> Tensor` */
+  softmax: makeFunction("aten::special_softmax") as never as {
+    (input: Tensor, dim: number, dtype?: DType | null): Tensor;
+    (input: Tensor, dim: number, options?: { dtype?: DType | null }): Tensor;
+    (input: Tensor, options: { dim: number; dtype?: DType | null }): Tensor;
+  },
+  /** `special_airy_ai(Tensor x) -> Tensor` */
+  airyAi: makeFunction("aten::special_airy_ai") as never as {
+    (x: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_bessel_j0(Tensor self) -> Tensor` */
+  besselJ0: makeFunction("aten::special_bessel_j0") as never as {
+    (input: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_bessel_j1(Tensor self) -> Tensor` */
+  besselJ1: makeFunction("aten::special_bessel_j1") as never as {
+    (input: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_bessel_y0(Tensor self) -> Tensor` */
+  besselY0: makeFunction("aten::special_bessel_y0") as never as {
+    (input: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_bessel_y1(Tensor self) -> Tensor` */
+  besselY1: makeFunction("aten::special_bessel_y1") as never as {
+    (input: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_chebyshev_polynomial_t(Tensor x, Tensor n) -> Tensor`<br>
+   * `special_chebyshev_polynomial_t.x_scalar(Scalar x, Tensor n) -> Tensor`<br>
+   * `special_chebyshev_polynomial_t.n_scalar(Tensor x, Scalar n) -> Tensor` */
+  chebyshevPolynomialT: makeFunction("aten::special_chebyshev_polynomial_t") as never as {
+    (x: Tensor, n: Tensor, options?: { out?: Tensor }): Tensor;
+    (x: Scalar, n: Tensor, options?: { out?: Tensor }): Tensor;
+    (n: Tensor, options: { x: Scalar; out?: Tensor }): Tensor;
+    (x: Tensor, n: Scalar, options?: { out?: Tensor }): Tensor;
+    (x: Tensor, options: { n: Scalar; out?: Tensor }): Tensor;
+  },
+  /** `special_chebyshev_polynomial_u(Tensor x, Tensor n) -> Tensor`<br>
+   * `special_chebyshev_polynomial_u.x_scalar(Scalar x, Tensor n) -> Tensor`<br>
+   * `special_chebyshev_polynomial_u.n_scalar(Tensor x, Scalar n) -> Tensor` */
+  chebyshevPolynomialU: makeFunction("aten::special_chebyshev_polynomial_u") as never as {
+    (x: Tensor, n: Tensor, options?: { out?: Tensor }): Tensor;
+    (x: Scalar, n: Tensor, options?: { out?: Tensor }): Tensor;
+    (n: Tensor, options: { x: Scalar; out?: Tensor }): Tensor;
+    (x: Tensor, n: Scalar, options?: { out?: Tensor }): Tensor;
+    (x: Tensor, options: { n: Scalar; out?: Tensor }): Tensor;
+  },
+  /** `special_chebyshev_polynomial_v(Tensor x, Tensor n) -> Tensor`<br>
+   * `special_chebyshev_polynomial_v.x_scalar(Scalar x, Tensor n) -> Tensor`<br>
+   * `special_chebyshev_polynomial_v.n_scalar(Tensor x, Scalar n) -> Tensor` */
+  chebyshevPolynomialV: makeFunction("aten::special_chebyshev_polynomial_v") as never as {
+    (x: Tensor, n: Tensor, options?: { out?: Tensor }): Tensor;
+    (x: Scalar, n: Tensor, options?: { out?: Tensor }): Tensor;
+    (n: Tensor, options: { x: Scalar; out?: Tensor }): Tensor;
+    (x: Tensor, n: Scalar, options?: { out?: Tensor }): Tensor;
+    (x: Tensor, options: { n: Scalar; out?: Tensor }): Tensor;
+  },
+  /** `special_chebyshev_polynomial_w(Tensor x, Tensor n) -> Tensor`<br>
+   * `special_chebyshev_polynomial_w.x_scalar(Scalar x, Tensor n) -> Tensor`<br>
+   * `special_chebyshev_polynomial_w.n_scalar(Tensor x, Scalar n) -> Tensor` */
+  chebyshevPolynomialW: makeFunction("aten::special_chebyshev_polynomial_w") as never as {
+    (x: Tensor, n: Tensor, options?: { out?: Tensor }): Tensor;
+    (x: Scalar, n: Tensor, options?: { out?: Tensor }): Tensor;
+    (n: Tensor, options: { x: Scalar; out?: Tensor }): Tensor;
+    (x: Tensor, n: Scalar, options?: { out?: Tensor }): Tensor;
+    (x: Tensor, options: { n: Scalar; out?: Tensor }): Tensor;
+  },
+  /** `special_hermite_polynomial_h(Tensor x, Tensor n) -> Tensor`<br>
+   * `special_hermite_polynomial_h.x_scalar(Scalar x, Tensor n) -> Tensor`<br>
+   * `special_hermite_polynomial_h.n_scalar(Tensor x, Scalar n) -> Tensor` */
+  hermitePolynomialH: makeFunction("aten::special_hermite_polynomial_h") as never as {
+    (x: Tensor, n: Tensor, options?: { out?: Tensor }): Tensor;
+    (x: Scalar, n: Tensor, options?: { out?: Tensor }): Tensor;
+    (n: Tensor, options: { x: Scalar; out?: Tensor }): Tensor;
+    (x: Tensor, n: Scalar, options?: { out?: Tensor }): Tensor;
+    (x: Tensor, options: { n: Scalar; out?: Tensor }): Tensor;
+  },
+  /** `special_hermite_polynomial_he(Tensor x, Tensor n) -> Tensor`<br>
+   * `special_hermite_polynomial_he.x_scalar(Scalar x, Tensor n) -> Tensor`<br>
+   * `special_hermite_polynomial_he.n_scalar(Tensor x, Scalar n) -> Tensor` */
+  hermitePolynomialHe: makeFunction("aten::special_hermite_polynomial_he") as never as {
+    (x: Tensor, n: Tensor, options?: { out?: Tensor }): Tensor;
+    (x: Scalar, n: Tensor, options?: { out?: Tensor }): Tensor;
+    (n: Tensor, options: { x: Scalar; out?: Tensor }): Tensor;
+    (x: Tensor, n: Scalar, options?: { out?: Tensor }): Tensor;
+    (x: Tensor, options: { n: Scalar; out?: Tensor }): Tensor;
+  },
+  /** `special_laguerre_polynomial_l(Tensor x, Tensor n) -> Tensor`<br>
+   * `special_laguerre_polynomial_l.x_scalar(Scalar x, Tensor n) -> Tensor`<br>
+   * `special_laguerre_polynomial_l.n_scalar(Tensor x, Scalar n) -> Tensor` */
+  laguerrePolynomialL: makeFunction("aten::special_laguerre_polynomial_l") as never as {
+    (x: Tensor, n: Tensor, options?: { out?: Tensor }): Tensor;
+    (x: Scalar, n: Tensor, options?: { out?: Tensor }): Tensor;
+    (n: Tensor, options: { x: Scalar; out?: Tensor }): Tensor;
+    (x: Tensor, n: Scalar, options?: { out?: Tensor }): Tensor;
+    (x: Tensor, options: { n: Scalar; out?: Tensor }): Tensor;
+  },
+  /** `special_legendre_polynomial_p(Tensor x, Tensor n) -> Tensor`<br>
+   * `special_legendre_polynomial_p.x_scalar(Scalar x, Tensor n) -> Tensor`<br>
+   * `special_legendre_polynomial_p.n_scalar(Tensor x, Scalar n) -> Tensor` */
+  legendrePolynomialP: makeFunction("aten::special_legendre_polynomial_p") as never as {
+    (x: Tensor, n: Tensor, options?: { out?: Tensor }): Tensor;
+    (x: Scalar, n: Tensor, options?: { out?: Tensor }): Tensor;
+    (n: Tensor, options: { x: Scalar; out?: Tensor }): Tensor;
+    (x: Tensor, n: Scalar, options?: { out?: Tensor }): Tensor;
+    (x: Tensor, options: { n: Scalar; out?: Tensor }): Tensor;
+  },
+  /** `special_modified_bessel_i0(Tensor self) -> Tensor` */
+  modifiedBesselI0: makeFunction("aten::special_modified_bessel_i0") as never as {
+    (input: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_modified_bessel_i1(Tensor self) -> Tensor` */
+  modifiedBesselI1: makeFunction("aten::special_modified_bessel_i1") as never as {
+    (input: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_modified_bessel_k0(Tensor self) -> Tensor` */
+  modifiedBesselK0: makeFunction("aten::special_modified_bessel_k0") as never as {
+    (input: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_modified_bessel_k1(Tensor self) -> Tensor` */
+  modifiedBesselK1: makeFunction("aten::special_modified_bessel_k1") as never as {
+    (input: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_scaled_modified_bessel_k0(Tensor x) -> Tensor` */
+  scaledModifiedBesselK0: makeFunction("aten::special_scaled_modified_bessel_k0") as never as {
+    (x: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_scaled_modified_bessel_k1(Tensor x) -> Tensor` */
+  scaledModifiedBesselK1: makeFunction("aten::special_scaled_modified_bessel_k1") as never as {
+    (x: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+  /** `special_shifted_chebyshev_polynomial_t(Tensor x, Tensor n) -> Tensor`<br>
+   * `special_shifted_chebyshev_polynomial_t.x_scalar(Scalar x, Tensor n) -> Tensor`<br>
+   * `special_shifted_chebyshev_polynomial_t.n_scalar(Tensor x, Scalar n) -> Tensor` */
+  shiftedChebyshevPolynomialT: makeFunction("aten::special_shifted_chebyshev_polynomial_t") as never as {
+    (x: Tensor, n: Tensor, options?: { out?: Tensor }): Tensor;
+    (x: Scalar, n: Tensor, options?: { out?: Tensor }): Tensor;
+    (n: Tensor, options: { x: Scalar; out?: Tensor }): Tensor;
+    (x: Tensor, n: Scalar, options?: { out?: Tensor }): Tensor;
+    (x: Tensor, options: { n: Scalar; out?: Tensor }): Tensor;
+  },
+  /** `special_shifted_chebyshev_polynomial_u(Tensor x, Tensor n) -> Tensor`<br>
+   * `special_shifted_chebyshev_polynomial_u.x_scalar(Scalar x, Tensor n) -> Tensor`<br>
+   * `special_shifted_chebyshev_polynomial_u.n_scalar(Tensor x, Scalar n) -> Tensor` */
+  shiftedChebyshevPolynomialU: makeFunction("aten::special_shifted_chebyshev_polynomial_u") as never as {
+    (x: Tensor, n: Tensor, options?: { out?: Tensor }): Tensor;
+    (x: Scalar, n: Tensor, options?: { out?: Tensor }): Tensor;
+    (n: Tensor, options: { x: Scalar; out?: Tensor }): Tensor;
+    (x: Tensor, n: Scalar, options?: { out?: Tensor }): Tensor;
+    (x: Tensor, options: { n: Scalar; out?: Tensor }): Tensor;
+  },
+  /** `special_shifted_chebyshev_polynomial_v(Tensor x, Tensor n) -> Tensor`<br>
+   * `special_shifted_chebyshev_polynomial_v.x_scalar(Scalar x, Tensor n) -> Tensor`<br>
+   * `special_shifted_chebyshev_polynomial_v.n_scalar(Tensor x, Scalar n) -> Tensor` */
+  shiftedChebyshevPolynomialV: makeFunction("aten::special_shifted_chebyshev_polynomial_v") as never as {
+    (x: Tensor, n: Tensor, options?: { out?: Tensor }): Tensor;
+    (x: Scalar, n: Tensor, options?: { out?: Tensor }): Tensor;
+    (n: Tensor, options: { x: Scalar; out?: Tensor }): Tensor;
+    (x: Tensor, n: Scalar, options?: { out?: Tensor }): Tensor;
+    (x: Tensor, options: { n: Scalar; out?: Tensor }): Tensor;
+  },
+  /** `special_shifted_chebyshev_polynomial_w(Tensor x, Tensor n) -> Tensor`<br>
+   * `special_shifted_chebyshev_polynomial_w.x_scalar(Scalar x, Tensor n) -> Tensor`<br>
+   * `special_shifted_chebyshev_polynomial_w.n_scalar(Tensor x, Scalar n) -> Tensor` */
+  shiftedChebyshevPolynomialW: makeFunction("aten::special_shifted_chebyshev_polynomial_w") as never as {
+    (x: Tensor, n: Tensor, options?: { out?: Tensor }): Tensor;
+    (x: Scalar, n: Tensor, options?: { out?: Tensor }): Tensor;
+    (n: Tensor, options: { x: Scalar; out?: Tensor }): Tensor;
+    (x: Tensor, n: Scalar, options?: { out?: Tensor }): Tensor;
+    (x: Tensor, options: { n: Scalar; out?: Tensor }): Tensor;
+  },
+  /** `special_spherical_bessel_j0(Tensor x) -> Tensor` */
+  sphericalBesselJ0: makeFunction("aten::special_spherical_bessel_j0") as never as {
+    (x: Tensor, options?: { out?: Tensor }): Tensor;
+  },
+};

@@ -1,4 +1,6 @@
-import type { Device } from "./device.js";
+import { requireFunction } from "./checks.js";
+import { cuda, type Device } from "./device.js";
+import { runSynchronously } from "./grad-mode.js";
 import { type GeneratorHandle, native } from "./native.js";
 import { Tensor } from "./tensor.js";
 
@@ -54,11 +56,11 @@ export class Generator {
   }
 }
 
-/** The generator that operators on the CPU draw from when none is given. */
+/** The generator that operators on the CPU draw from when none is given. Each thread has one of its own, as if it were a process. */
 export const defaultGenerator: Generator = Generator.default("cpu");
 
 /**
- * Seeds the default generators of all devices.
+ * Seeds the default generators of all devices; on the CPU, that of this thread.
  *
  * @returns the CPU's default generator
  * @see https://pytorch.org/docs/stable/generated/torch.manual_seed.html
@@ -88,4 +90,31 @@ export function getRngState(): Tensor {
 /** Sets the state of the CPU's default generator. */
 export function setRngState(state: Tensor): void {
   defaultGenerator.setState(state);
+}
+
+/** Options of {@link forkRng}. */
+export interface ForkRngOptions {
+  /** The accelerators whose generators are set back, besides the CPU's. Default: all CUDA devices. */
+  devices?: readonly Device[];
+  /** Whether it does anything. Default: true. */
+  enabled?: boolean;
+}
+
+/**
+ * Runs a synchronous function and sets the default generators back to where they were before.
+ *
+ * @throws ArgumentError where the function returns a promise
+ * @see https://pytorch.org/docs/stable/random.html#torch.random.fork_rng
+ */
+export function forkRng<T>(body: () => T, options: ForkRngOptions = {}): T {
+  requireFunction(body, "forkRng");
+  const { enabled = true } = options;
+  if (!enabled) return body();
+  const accelerators =
+    options.devices ?? Array.from({ length: cuda.deviceCount() }, (_, i): Device => `cuda:${i}`);
+  const generators = [defaultGenerator, ...accelerators.map((device) => Generator.default(device))];
+  const states = generators.map((generator) => generator.getState());
+  return runSynchronously("forkRng", body, () => {
+    for (const [i, generator] of generators.entries()) generator.setState(states[i] as Tensor);
+  });
 }

@@ -1,14 +1,16 @@
 import { inspect } from "node:util";
-import { Complex } from "./complex.js";
+import { requireFunction, requireOptions, shown } from "./checks.js";
+import { Complex, type Scalar } from "./complex.js";
 import type { Device } from "./device.js";
-import type { DType, Layout, MemoryFormat } from "./dtype.js";
+import { type DType, dtypes, isDType, itemSize, type Layout, type MemoryFormat } from "./dtype.js";
 import { ArgumentError } from "./errors.js";
 import { getIndex, type Index, setIndex } from "./indexing.js";
 import { type Handle, native } from "./native.js";
-import { call } from "./operator.js";
+import { call, makeFunction } from "./operator.js";
 import type { TensorMethods } from "./ops.generated.js";
 import { format } from "./printing.js";
-import { type NestedArray, toNested, type TypedArray, typedArrayOver } from "./values.js";
+import type { TensorMembers } from "./tensor-members.js";
+import { copyOut, type NestedArray, type TypedArray, toNested, typedArrayOver } from "./values.js";
 
 /** Something that can be taken back: a hook that was registered. */
 export interface RemovableHandle {
@@ -37,8 +39,8 @@ export interface BackwardOptions {
   inputs?: readonly Tensor[];
 }
 
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods of all operators are installed by ops.generated.ts
-export interface Tensor extends TensorMethods {}
+// The methods of all operators are installed by ops.generated.ts.
+export interface Tensor extends TensorMethods, TensorMembers {}
 
 /**
  * A multi-dimensional array of numbers of one type, with automatic differentiation: PyTorch's tensor.
@@ -54,7 +56,7 @@ export interface Tensor extends TensorMethods {}
  *
  * @see https://pytorch.org/docs/stable/tensors.html
  */
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: see above
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the interface has the methods that are installed later
 export class Tensor {
   /** @internal */
   readonly handle: Handle;
@@ -71,7 +73,7 @@ export class Tensor {
 
   /** @internal */
   static unwrap(value: Tensor, what: string): Handle {
-    if (!(value instanceof Tensor)) throw new ArgumentError(`${what} must be a Tensor, got ${inspect(value, { depth: 0 })}`);
+    if (!(value instanceof Tensor)) throw new ArgumentError(`${what} must be a Tensor, got ${shown(value)}`);
     return value.handle;
   }
 
@@ -138,6 +140,21 @@ export class Tensor {
     return native.layout(this.handle) as Layout;
   }
 
+  /** Whether it is a list of tensors of different shapes, made by PyTorch's operators for nested tensors. */
+  get isNested(): boolean {
+    return native.isNested(this.handle);
+  }
+
+  /** Whether the elements are integers that stand for real numbers, as made by `quantizePerTensor`. */
+  get isQuantized(): boolean {
+    return this.dtype.startsWith("q");
+  }
+
+  /** Whether it is a sparse tensor in coordinate format. */
+  get isSparse(): boolean {
+    return this.layout === "sparse_coo";
+  }
+
   /** Whether the elements lie in row-major order without gaps. */
   isContiguous(): boolean {
     return native.isContiguous(this.handle);
@@ -173,6 +190,44 @@ export class Tensor {
     return this.transpose(-2, -1);
   }
 
+  /** The conjugate of the matrix with its two dimensions swapped. */
+  get H(): Tensor {
+    return call("aten::matrix_H", this) as Tensor;
+  }
+
+  /** The conjugate of the tensor with its last two dimensions swapped. */
+  get mH(): Tensor {
+    return this.mT.conj();
+  }
+
+  /** The real part, in the same memory; the tensor itself where it is not complex. */
+  get real(): Tensor {
+    return call("aten::real", this) as Tensor;
+  }
+
+  set real(value: Tensor) {
+    this.real.copy_(value);
+  }
+
+  /** The imaginary part of a complex tensor, in the same memory. */
+  get imag(): Tensor {
+    return call("aten::imag", this) as Tensor;
+  }
+
+  set imag(value: Tensor) {
+    this.imag.copy_(value);
+  }
+
+  /** Bytes of one element. */
+  get itemsize(): number {
+    return itemSize(this.dtype);
+  }
+
+  /** Bytes of all elements. */
+  get nbytes(): number {
+    return this.numel() * this.itemsize;
+  }
+
   // ------------------------------------------------------------- values
 
   /**
@@ -182,6 +237,7 @@ export class Tensor {
    * @throws ArgumentError where there is not exactly one element, or an integer is beyond 2^53 and `bigint` is not set
    */
   item<T = number>(options: { bigint?: boolean } = {}): T {
+    requireOptions(options, "item");
     const value = native.item(this.handle);
     if (typeof value === "object") return new Complex(value.re, value.im) as T;
     if (options.bigint === true && typeof value === "number") return BigInt(value) as T;
@@ -195,38 +251,45 @@ export class Tensor {
    * The values as nested arrays, a plain value for a tensor without dimensions.
    *
    * @param options `bigint`: gives 64-bit integers as bigint
-   * @throws ArgumentError where an integer is beyond 2^53 and `bigint` is not set
+   * @throws ArgumentError where an integer is beyond 2^53 and `bigint` is not set, or where there are more than 2^24 values
    */
   toArray<T = NestedArray>(options: { bigint?: boolean } = {}): T {
+    requireOptions(options, "toArray");
     return toNested(this, options.bigint ?? false) as T;
   }
 
   /** A copy of the values in row-major order. `float16` and `bfloat16` come as their bits in a `Uint16Array`, complex numbers as pairs. */
-  toTypedArray(): TypedArray {
-    return typedArrayOver(native.toBytes(this.handle), this.dtype);
+  toTypedArray<T extends TypedArray = TypedArray>(): T {
+    return copyOut(this) as T;
   }
 
   /**
-   * The tensor's own memory as a typed array, without a copy: a change of one is a change of the other.
+   * The tensor's own memory as a typed array, without a copy: a change of one is a change of the other. The memory can no
+   * longer be resized, and is freed after the array was collected and the event loop has turned.
    *
    * @throws ArgumentError where the tensor is not contiguous or not on the CPU
    */
-  asTypedArray(): TypedArray {
-    return typedArrayOver(native.viewBytes(this.handle), this.dtype);
+  asTypedArray<T extends TypedArray = TypedArray>(): T {
+    return typedArrayOver(native.viewBytes(this.handle), this.dtype) as T;
   }
 
   /** The parts along the first dimension. */
   *[Symbol.iterator](): IterableIterator<Tensor> {
     if (this.ndim === 0) throw new ArgumentError("a tensor without dimensions cannot be iterated over");
-    yield* this.unbind(0);
+    const length = this.size(0);
+    if (length <= ITERATED_AT_ONCE) return yield* this.unbind(0);
+    for (let start = 0; start < length; start += ITERATED_AT_ONCE) {
+      yield* this.narrow(0, start, Math.min(ITERATED_AT_ONCE, length - start)).unbind(0);
+    }
   }
 
+  /** The text that PyTorch prints for it; see {@link setPrintoptions}. */
   toString(): string {
     return format(this);
   }
 
   [inspect.custom](): string {
-    return format(this);
+    return this.toString();
   }
 
   // ------------------------------------------------------------- indexing
@@ -249,27 +312,46 @@ export class Tensor {
   }
 
   /** Writes a value into the part that `get` with the same index gives. */
-  set(index: Index | readonly Index[], value: Tensor | number | bigint | boolean): this {
+  set(index: Index | readonly Index[], value: Tensor | Scalar): this {
     setIndex(this, index, value);
     return this;
   }
 
   // ------------------------------------------------------------- conversion
 
-  /** The tensor with another type, on another device, or both; itself where nothing changes. */
+  /**
+   * The tensor with another type, on another device, or both; itself where nothing changes.
+   *
+   * @throws ArgumentError where the type is not known or the device cannot be used here
+   * @see https://pytorch.org/docs/stable/generated/torch.Tensor.to.html
+   */
   to(options: ToOptions): Tensor;
   to(target: DType | Device | Tensor, options?: ToOptions): Tensor;
   to(target: DType | Device | Tensor | ToOptions, options: ToOptions = {}): Tensor {
-    let wanted: ToOptions = options;
+    let wanted: ToOptions;
     if (target instanceof Tensor) wanted = { dtype: target.dtype, device: target.device, ...options };
     else if (typeof target === "object" && target !== null) wanted = target;
-    else if (isDevice(target)) wanted = { ...options, device: target };
-    else wanted = { ...options, dtype: target as DType };
-    const more = { nonBlocking: wanted.nonBlocking ?? false, copy: wanted.copy ?? false, memoryFormat: wanted.memoryFormat };
-    const { dtype, device } = wanted;
-    if (device !== undefined) return call("aten::to", this, device, dtype ?? this.dtype, more) as Tensor;
-    if (dtype !== undefined) return call("aten::to", this, dtype, more) as Tensor;
-    return more.copy ? this.clone() : this;
+    else if (isDType(target)) wanted = { ...options, dtype: target };
+    else wanted = { ...options, device: target };
+    const { dtype, device, nonBlocking = false, copy = false, memoryFormat } = wanted;
+    if (dtype !== undefined && !isDType(dtype))
+      throw new ArgumentError(`to: dtype must be one of ${dtypes.join(", ")}, got ${shown(dtype)}`);
+    const more = { nonBlocking, copy, memoryFormat };
+    if (device !== undefined) {
+      if (typeof device !== "string" || !/^(cpu|cuda|mps|xpu|meta|hpu|mtia)(:\d+)?$/.test(device)) {
+        throw new ArgumentError(
+          `to: a dtype such as "float32" or a device such as "cpu" or "cuda:0" is required, got ${shown(device)}`,
+        );
+      }
+      const result = toDevice(this, device, dtype ?? this.dtype, more);
+      return result.isSame(this) ? this : result;
+    }
+    const own = this.dtype;
+    const type = dtype ?? own;
+    const plain = memoryFormat === undefined && !copy;
+    if (plain && type === own) return this;
+    const result = plain && !nonBlocking ? toDtype(this, type) : toDtype(this, type, more);
+    return type === own && result.isSame(this) ? this : result;
   }
 
   cpu(): Tensor {
@@ -379,12 +461,10 @@ export class Tensor {
    * @see https://pytorch.org/docs/stable/generated/torch.Tensor.backward.html
    */
   backward(gradient: Tensor | null = null, options: BackwardOptions = {}): void {
-    native.backward(
+    runBackward(
       [this.handle],
       gradient === null ? null : [Tensor.unwrap(gradient, "backward: gradient")],
-      options.retainGraph ?? null,
-      options.createGraph ?? false,
-      options.inputs === undefined ? null : options.inputs.map((input) => Tensor.unwrap(input, "backward: inputs")),
+      options,
     );
   }
 
@@ -396,28 +476,24 @@ export class Tensor {
   /**
    * Calls a function with the gradient of this tensor whenever one is computed; what it returns, if anything, replaces it.
    *
+   * The function lives as long as the tensor's graph. Where it refers to the tensor itself, neither is collected until the
+   * hook is removed.
+   *
    * @see https://pytorch.org/docs/stable/generated/torch.Tensor.register_hook.html
    */
   registerHook(hook: (gradient: Tensor) => Tensor | null | undefined | void): RemovableHandle {
-    const { handle } = this;
-    const id = native.addHook(handle, (gradient) => {
-      const result = hook(new Tensor(gradient));
-      return result instanceof Tensor ? result.handle : refuseOther(result, "a gradient hook");
-    });
-    return removable(() => native.removeHook(handle, id));
+    const id = native.addHook(this.handle, gradientHook(hook));
+    return new HookHandle(this.handle, id, native.removeHook);
   }
 
   /**
-   * Calls a function each time a gradient has been added to this leaf's `grad`.
+   * Calls a function with this leaf each time a gradient has been added to its `grad`.
    *
    * @see https://pytorch.org/docs/stable/generated/torch.Tensor.register_post_accumulate_grad_hook.html
    */
-  registerPostAccumulateGradHook(hook: (tensor: Tensor) => void): RemovableHandle {
-    const { handle } = this;
-    const id = native.addAccumulateHook(handle, () => {
-      hook(this);
-    });
-    return removable(() => native.removeAccumulateHook(handle, id));
+  registerPostAccumulateGradHook(hook: (tensor: this) => void): RemovableHandle {
+    const id = native.addAccumulateHook<this>(this.handle, accumulateHook(hook), this);
+    return new HookHandle(this.handle, id, native.removeAccumulateHook);
   }
 
   // ------------------------------------------------------------- lifetime
@@ -436,31 +512,82 @@ export class Tensor {
   }
 }
 
-function removable(remove: () => void): RemovableHandle {
-  let removed = false;
-  return {
-    remove() {
-      if (!removed) remove();
-      removed = true;
-    },
+type Conversion = { nonBlocking: boolean; copy: boolean; memoryFormat: MemoryFormat | undefined };
+const toDtype = makeFunction("aten::to") as (tensor: Tensor, dtype: DType, options?: Conversion) => Tensor;
+const toDevice = makeFunction("aten::to") as (
+  tensor: Tensor,
+  device: Device,
+  dtype: DType,
+  options: Conversion,
+) => Tensor;
+
+/** How many parts of a tensor an iteration makes at a time: each is a tensor of its own. */
+const ITERATED_AT_ONCE = 65_536;
+
+/** Runs a backward pass from handles; see {@link Tensor.backward}. */
+export function runBackward(
+  tensors: Handle[],
+  gradients: (Handle | null)[] | null,
+  options: BackwardOptions,
+): void {
+  requireOptions(options, "backward");
+  const { retainGraph = null, createGraph = false, inputs } = options;
+  if (inputs === undefined) {
+    native.backward(tensors, gradients, retainGraph, createGraph, null);
+    return;
+  }
+  if (!Array.isArray(inputs) || inputs.length === 0) {
+    throw new ArgumentError(`backward: inputs must be an array of at least one Tensor, got ${shown(inputs)}`);
+  }
+  const handles = inputs.map((input) => Tensor.unwrap(input, "backward: inputs"));
+  native.backward(tensors, gradients, retainGraph, createGraph, handles);
+}
+
+/** A hook that can be taken back. */
+class HookHandle implements RemovableHandle {
+  #tensor: Handle | undefined;
+  readonly #id: number;
+  readonly #remove: (tensor: Handle, id: number) => void;
+
+  constructor(tensor: Handle, id: number, remove: (tensor: Handle, id: number) => void) {
+    this.#tensor = tensor;
+    this.#id = id;
+    this.#remove = remove;
+  }
+
+  remove(): void {
+    const tensor = this.#tensor;
+    this.#tensor = undefined;
+    if (tensor !== undefined && !native.isDisposed(tensor)) this.#remove(tensor, this.#id);
+  }
+}
+
+// The graph holds these closures, and the collector cannot see through the graph: they must not hold the tensor whose graph it is.
+
+function gradientHook(hook: (gradient: Tensor) => unknown): (gradient: Handle) => Handle | null {
+  requireFunction(hook, "registerHook");
+  return (gradient) => {
+    const result = hook(new Tensor(gradient));
+    return result instanceof Tensor ? result.handle : refuseOther(result, "a gradient hook");
   };
+}
+
+function accumulateHook<T extends Tensor>(hook: (tensor: T) => void): (tensor: Handle, owner?: T) => void {
+  requireFunction(hook, "registerPostAccumulateGradHook");
+  return (tensor, owner) => hook(owner ?? (new Tensor(tensor) as T));
 }
 
 function refuseOther(result: unknown, what: string): null {
   if (result === undefined || result === null) return null;
-  throw new ArgumentError(`the result of ${what} must be a Tensor or nothing, got ${inspect(result, { depth: 0 })}`);
+  throw new ArgumentError(`the result of ${what} must be a Tensor or nothing, got ${shown(result)}`);
 }
 
 function at(values: number[], dim: number, what: string): number {
-  const value = values[dim < 0 ? dim + values.length : dim];
+  const value = Number.isInteger(dim) ? values.at(dim) : undefined;
   if (value === undefined) {
     throw new ArgumentError(
-      `${what}: dim must be an integer from ${-values.length} to ${values.length - 1} for a tensor with ${values.length} dimensions, got ${dim}`,
+      `${what}: dim must be an integer from ${-values.length} to ${values.length - 1} for a tensor with ${values.length} dimensions, got ${shown(dim)}`,
     );
   }
   return value;
-}
-
-function isDevice(target: string): target is Device {
-  return /^(cpu|cuda|mps|xpu|meta|hpu|mtia)(:\d+)?$/.test(target);
 }

@@ -1,6 +1,8 @@
+import { inspect } from "node:util";
 import { Complex } from "./complex.js";
-import type { DType } from "./dtype.js";
-import { ArgumentError } from "./errors.js";
+import { type DType, itemSize } from "./dtype.js";
+import { ArgumentError, OperatorError } from "./errors.js";
+import { native } from "./native.js";
 import type { Tensor } from "./tensor.js";
 
 /** The typed arrays that values of tensors come in. */
@@ -52,6 +54,24 @@ export function typedArrayOver(buffer: ArrayBuffer, dtype: DType): TypedArray {
   }
 }
 
+/** A copy of the values of a tensor in row-major order; of a quantized one, the integers. */
+export function copyOut(tensor: Tensor): TypedArray {
+  if (tensor.isQuantized) return copyOut(tensor.intRepr());
+  const { dtype } = tensor;
+  const bytes = tensor.numel() * itemSize(dtype);
+  let buffer: ArrayBuffer;
+  try {
+    buffer = new ArrayBuffer(bytes);
+  } catch (cause) {
+    throw new OperatorError(
+      `there is no memory for a copy of ${bytes} bytes: ${(cause as Error).message}`,
+      "OutOfMemoryError",
+    );
+  }
+  native.toBytes(tensor.handle, new Uint8Array(buffer));
+  return typedArrayOver(buffer, dtype);
+}
+
 /** The type of tensor that a typed array becomes. */
 export function dtypeOf(array: ArrayBufferView): DType {
   if (array instanceof Float32Array) return "float32";
@@ -64,7 +84,9 @@ export function dtypeOf(array: ArrayBufferView): DType {
   if (array instanceof Uint32Array) return "uint32";
   if (array instanceof BigInt64Array) return "int64";
   if (array instanceof BigUint64Array) return "uint64";
-  throw new ArgumentError("a typed array of numbers is required, got a DataView");
+  throw new ArgumentError(
+    `a typed array of numbers is required, got ${inspect(array, { depth: 0, breakLength: 80 })}`,
+  );
 }
 
 function numberFrom(value: bigint, asBigint: boolean): number | bigint {
@@ -97,7 +119,10 @@ export function flatValues(tensor: Tensor, asBigint: boolean): (number | bigint 
     case "complex64":
     case "complex128": {
       const pairs = tensor.toTypedArray() as Float64Array;
-      return Array.from({ length: pairs.length / 2 }, (_, i) => new Complex(pairs[2 * i] ?? 0, pairs[2 * i + 1] ?? 0));
+      return Array.from(
+        { length: pairs.length / 2 },
+        (_, i) => new Complex(pairs[2 * i] ?? 0, pairs[2 * i + 1] ?? 0),
+      );
     }
     case "complex32":
       return flatValues(tensor.detach().to("complex64"), asBigint);
@@ -110,10 +135,24 @@ export function flatValues(tensor: Tensor, asBigint: boolean): (number | bigint 
   }
 }
 
+/** More arrays and values than this are not made at once: the engine would end the process for want of memory. */
+const MOST_VALUES = 2 ** 24;
+/** Nested arrays deeper than this are taken for a mistake, such as an array that holds itself. */
+const MOST_DIMENSIONS = 64;
+
 /** The values of a tensor as nested arrays. */
 export function toNested(tensor: Tensor, asBigint: boolean): NestedArray {
-  const values = flatValues(tensor, asBigint);
   const shape = tensor.shape;
+  let made = 1;
+  for (const size of shape) {
+    made *= size;
+    if (made > MOST_VALUES) {
+      throw new ArgumentError(
+        `toArray: a tensor of shape [${shape}] is too large for nested arrays; use toTypedArray(), or a part of it`,
+      );
+    }
+  }
+  const values = flatValues(tensor, asBigint);
   let at = 0;
   const build = (depth: number): NestedArray => {
     if (depth === shape.length) return values[at++] as NestedArray;
@@ -122,29 +161,48 @@ export function toNested(tensor: Tensor, asBigint: boolean): NestedArray {
   return build(0);
 }
 
+const isList = (part: unknown): part is ArrayLike<unknown> =>
+  Array.isArray(part) || (ArrayBuffer.isView(part) && !(part instanceof DataView));
+
 /** Nested arrays as one flat list with the shape they had. */
 export function flatten(data: unknown): { shape: number[]; values: unknown[] } {
   const shape: number[] = [];
-  for (let level = data; Array.isArray(level) || ArrayBuffer.isView(level); level = (level as unknown[])[0]) {
-    const length = (level as ArrayLike<unknown>).length;
-    shape.push(length);
-    if (length === 0) break;
+  for (let level = data; isList(level); level = level[0]) {
+    shape.push(level.length);
+    if (shape.length > MOST_DIMENSIONS) {
+      throw new ArgumentError(`tensor: data is nested more than ${MOST_DIMENSIONS} arrays deep`);
+    }
+    if (level.length === 0) break;
   }
   const values: unknown[] = [];
-  const visit = (part: unknown, depth: number, path: string): void => {
-    const isList = Array.isArray(part) || ArrayBuffer.isView(part);
-    if (depth === shape.length) {
-      if (isList) throw new ArgumentError(`tensor: data${path} is an array where a number is expected; nested arrays must be rectangular`);
+  const place: number[] = [];
+  const here = () => `data${place.map((i) => `[${i}]`).join("")}`;
+  const visit = (part: unknown): void => {
+    if (place.length === shape.length) {
+      if (isList(part))
+        throw new ArgumentError(
+          `tensor: ${here()} is an array where a number is expected; nested arrays must be rectangular`,
+        );
       values.push(part);
       return;
     }
-    if (!isList) throw new ArgumentError(`tensor: data${path} must be an array of length ${shape[depth]}, got ${String(part)}`);
-    const list = part as ArrayLike<unknown>;
-    if (list.length !== shape[depth]) {
-      throw new ArgumentError(`tensor: data${path} must have length ${shape[depth]} like the parts before it, got ${list.length}`);
+    const size = shape[place.length];
+    if (!isList(part))
+      throw new ArgumentError(
+        `tensor: ${here()} must be an array of length ${size}, got ${inspect(part, { depth: 0 })}`,
+      );
+    if (part.length !== size) {
+      throw new ArgumentError(
+        `tensor: ${here()} must have length ${size} like the parts before it, got ${part.length}`,
+      );
     }
-    for (let i = 0; i < list.length; i++) visit(list[i], depth + 1, `${path}[${i}]`);
+    const depth = place.length;
+    for (let i = 0; i < part.length; i++) {
+      place[depth] = i;
+      visit(part[i]);
+      place.length = depth;
+    }
   };
-  visit(data, 0, "");
+  visit(data);
   return { shape, values };
 }

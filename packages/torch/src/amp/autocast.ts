@@ -1,6 +1,5 @@
+import { refusePromise, requireFunction, requireOptions } from "../checks.js";
 import type { Device } from "../device.js";
-import type { DType } from "../dtype.js";
-import { ArgumentError } from "../errors.js";
 import { native } from "../native.js";
 
 /** How operators are cast to a lower precision. */
@@ -21,20 +20,34 @@ export interface AutocastOptions {
  * @see https://pytorch.org/docs/stable/amp.html
  */
 export function setAutocast(options: AutocastOptions): () => void {
-  const type = options.device.split(":")[0] ?? options.device;
-  const dtype: DType = options.dtype ?? (type === "cpu" ? "bfloat16" : "float16");
-  const [enabled, before, cache] = native.autocastState(type);
-  native.setAutocast(type, options.enabled ?? true, dtype, options.cacheEnabled ?? true, 1);
-  return () => native.setAutocast(type, enabled, before, cache, -1);
+  requireOptions(options, "autocast");
+  const type = typeOf(options.device);
+  const { dtype = type === "cpu" ? "bfloat16" : "float16", enabled = true, cacheEnabled = true } = options;
+  const [enabledBefore, dtypeBefore, cacheBefore] = native.autocastState(type);
+  native.setAutocast(type, enabled, dtype, cacheEnabled, 1);
+  let restored = false;
+  return () => {
+    if (restored) return;
+    restored = true;
+    native.setAutocast(type, enabledBefore, dtypeBefore, cacheBefore, -1);
+  };
 }
+
+/** The type of a device: `"cuda"` of `"cuda:1"`. The addon refuses what is no device. */
+const typeOf = (device: Device): string => String(device).split(":", 1)[0] as string;
 
 /**
  * Runs a synchronous function with operators cast to a lower precision where that is safe.
+ *
+ * ```ts
+ * const loss = amp.autocast({ device: "cpu", dtype: "bfloat16" }, () => model.call(x).sum());
+ * ```
  *
  * @throws ArgumentError where the function returns a promise
  * @see https://pytorch.org/docs/stable/amp.html#torch.autocast
  */
 export function autocast<T>(options: AutocastOptions, body: () => T): T {
+  requireFunction(body, "autocast");
   const restore = setAutocast(options);
   let result: T;
   try {
@@ -42,13 +55,11 @@ export function autocast<T>(options: AutocastOptions, body: () => T): T {
   } finally {
     restore();
   }
-  if (typeof (result as { then?: unknown } | null)?.then === "function") {
-    throw new ArgumentError("autocast: the function must be synchronous, it returned a promise; await first, and call it with the values");
-  }
+  refusePromise(result, "autocast");
   return result;
 }
 
 /** Whether operators on the type of device are cast at the moment. */
 export function isAutocastEnabled(device: Device): boolean {
-  return native.autocastState(device.split(":")[0] ?? device)[0];
+  return native.autocastState(typeOf(device))[0];
 }

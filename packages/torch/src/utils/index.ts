@@ -1,0 +1,2 @@
+/** PyTorch's `torch.utils`. */
+export * as checkpoint from "./checkpoint.js";
