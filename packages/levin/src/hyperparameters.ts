@@ -1,0 +1,50 @@
+import { MisconfigurationError } from "./errors.js";
+
+/** Options of `saveHyperparameters`. */
+export interface SaveHyperparametersOptions {
+  /** Names that are not kept. */
+  ignore?: string | readonly string[];
+  /** Whether the loggers get them. Default: true. */
+  logger?: boolean;
+}
+
+/** The hyperparameters of a module or data module. */
+export class Hyperparameters {
+  /** The values now; the user may change them. */
+  readonly current: Record<string, unknown> = {};
+  /** Whether the loggers get them. */
+  logged = false;
+  #initial: Record<string, unknown> = {};
+
+  /** The values as they were when they were saved. */
+  get initial(): Record<string, unknown> {
+    return structuredCopy(this.#initial);
+  }
+
+  save(given: object, options: SaveHyperparametersOptions): void {
+    if (typeof given !== "object" || given === null || Array.isArray(given)) {
+      throw new MisconfigurationError(
+        `saveHyperparameters was given ${Array.isArray(given) ? "an array" : String(given)}; it takes an object of names and values.`,
+      );
+    }
+    const ignored = [options.ignore ?? []].flat();
+    this.remove(ignored);
+    const kept = Object.entries(given).filter(([key]) => !ignored.includes(key));
+    Object.assign(this.current, Object.fromEntries(kept));
+    this.logged = options.logger ?? true;
+    this.#initial = structuredCopy(this.current);
+  }
+
+  remove(names: readonly string[]): void {
+    for (const name of names) delete this.current[name];
+  }
+}
+
+function structuredCopy(value: Record<string, unknown>): Record<string, unknown> {
+  try {
+    return structuredClone(value);
+  } catch {
+    // functions and other things that cannot be cloned: a shallow copy is what remains
+    return { ...value };
+  }
+}
