@@ -30,7 +30,8 @@ export function classOf<T = unknown>(space: unknown, label: string, name: string
 export function functionIn(space: string, name: string): Callable {
   const nested = member(member(torch, space), camelCase(name));
   const found = typeof nested === "function" ? nested : member(torch, camelCase(`${space}_${name}`));
-  if (typeof found !== "function") throw new NotCovered(`no torch.${space}.${camelCase(name)} in @levin/torch`);
+  if (typeof found !== "function")
+    throw new NotCovered(`no torch.${space}.${camelCase(name)} in @levin/torch`);
   return found as Callable;
 }
 

@@ -31,7 +31,8 @@ if (values.help) {
   console.log(USAGE);
   process.exit(0);
 }
-if (kind !== "numerics" && kind !== "hooks") fail(`the first argument must be numerics or hooks, got ${kind ?? "none"}`);
+if (kind !== "numerics" && kind !== "hooks")
+  fail(`the first argument must be numerics or hooks, got ${kind ?? "none"}`);
 if (tooMany.length > 0) fail(`too many arguments: ${tooMany.join(" ")}`);
 // npm changes the working directory to the package; INIT_CWD is where the user was.
 const folder =

@@ -1,6 +1,6 @@
 import type { Tensor } from "@levin/torch";
 import * as torch from "@levin/torch";
-import { classOf, type Constructor, functionOf } from "./levin.js";
+import { type Constructor, classOf, functionOf } from "./levin.js";
 import { arrange, type Parameter, signatures } from "./signatures.js";
 
 const { nn } = torch;
@@ -33,7 +33,14 @@ class SequenceModel extends nn.Module {
   cell: AnyModule;
   head: AnyModule;
 
-  constructor(cell: string, vocab: number, width: number, hidden: number, layers: number, { bidirectional = false }: SequenceOptions = {}) {
+  constructor(
+    cell: string,
+    vocab: number,
+    width: number,
+    hidden: number,
+    layers: number,
+    { bidirectional = false }: SequenceOptions = {},
+  ) {
     super();
     this.embed = module("Embedding", vocab, width);
     this.cell = module(cell, width, hidden, { numLayers: layers, batchFirst: true, bidirectional });
@@ -71,7 +78,9 @@ class DecoderLayer extends nn.Module {
     const [b, t, c] = x.shape as [number, number, number];
     const projected = this.qkv.forward(this.ln1.forward(x)) as Tensor;
     const heads = projected.view([b, t, 3, this.#heads, c / this.#heads]).permute([2, 0, 3, 1, 4]);
-    const y = F("scaled_dot_product_attention", heads.select(0, 0), heads.select(0, 1), heads.select(0, 2), { isCausal: true });
+    const y = F("scaled_dot_product_attention", heads.select(0, 0), heads.select(0, 1), heads.select(0, 2), {
+      isCausal: true,
+    });
     x = x.add(this.out.forward(y.transpose(1, 2).reshape([b, t, c])) as Tensor);
     const up = this.up.forward(this.ln2.forward(x)) as Tensor;
     return x.add(this.down.forward(F("gelu", up, { approximate: "tanh" })) as Tensor);
@@ -91,7 +100,14 @@ class CausalDecoder extends nn.Module {
   head: AnyModule & { weight: unknown };
   readonly #layers: DecoderLayer[];
 
-  constructor(vocab: number, block: number, width: number, layers: number, heads: number, { tied = true }: DecoderOptions = {}) {
+  constructor(
+    vocab: number,
+    block: number,
+    width: number,
+    layers: number,
+    heads: number,
+    { tied = true }: DecoderOptions = {},
+  ) {
     super();
     this.tok = module("Embedding", vocab, width);
     this.pos = module("Embedding", block, width);
@@ -122,16 +138,29 @@ class EncoderClassifier extends nn.Module {
   head: AnyModule;
 
   constructor(
-    vocab: number, block: number, width: number, heads: number, ff: number, layers: number, classes: number,
+    vocab: number,
+    block: number,
+    width: number,
+    heads: number,
+    ff: number,
+    layers: number,
+    classes: number,
     { normFirst = false, activation = "relu" }: EncoderOptions = {},
   ) {
     super();
     this.tok = module("Embedding", vocab, width);
     this.pos = module("Embedding", block, width);
     const layer = module("TransformerEncoderLayer", width, heads, {
-      dimFeedforward: ff, dropout: 0, activation, batchFirst: true, normFirst,
+      dimFeedforward: ff,
+      dropout: 0,
+      activation,
+      batchFirst: true,
+      normFirst,
     });
-    this.encoder = module("TransformerEncoder", layer, layers, { norm: module("LayerNorm", width), enableNestedTensor: false });
+    this.encoder = module("TransformerEncoder", layer, layers, {
+      norm: module("LayerNorm", width),
+      enableNestedTensor: false,
+    });
     this.head = module("Linear", width, classes);
   }
 

@@ -65,9 +65,17 @@ export class Report {
       }
     };
     count(this.passed, 0);
-    count(this.failed.map((o) => o.name), 1);
-    count(this.skipped.map((o) => o.name), 2);
+    count(
+      this.failed.map((o) => o.name),
+      1,
+    );
+    count(
+      this.skipped.map((o) => o.name),
+      2,
+    );
     if (groups.size < 2) return [];
-    return [...groups].map(([group, [ok, bad, not]]) => `${group}: ${ok} passed, ${bad} failed, ${not} skipped`);
+    return [...groups].map(
+      ([group, [ok, bad, not]]) => `${group}: ${ok} passed, ${bad} failed, ${not} skipped`,
+    );
   }
 }

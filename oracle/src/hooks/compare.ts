@@ -29,7 +29,10 @@ function sameKeys(a: object, b: object): boolean {
 }
 
 /** Arguments that the recording does not show were not passed there and are not compared. */
-function sameEvent([who, hook, args, state]: Event, [wantWho, wantHook, wantArgs, wantState]: Event): boolean {
+function sameEvent(
+  [who, hook, args, state]: Event,
+  [wantWho, wantHook, wantArgs, wantState]: Event,
+): boolean {
   return (
     who === wantWho &&
     hook === wantHook &&
@@ -47,9 +50,17 @@ function compareEvents(got: Event[], want: Event[]): void {
   for (let i = 0; i < length; i++) {
     const [a, b] = [got[i], want[i]];
     if (a !== undefined && b !== undefined && sameEvent(a, b)) continue;
-    const before = got.slice(Math.max(0, i - 2), i).map(([who, hook]) => `${who}.${hook}`).join(", ");
-    const next = want.slice(i + 1, i + 3).map(([who, hook]) => `${who}.${hook}`).join(", ");
-    throw new Mismatch(`event ${i} of ${want.length}: wanted ${show(b)}, got ${show(a)}; after ${before || "nothing"}; wanted next ${next || "the end"}`);
+    const before = got
+      .slice(Math.max(0, i - 2), i)
+      .map(([who, hook]) => `${who}.${hook}`)
+      .join(", ");
+    const next = want
+      .slice(i + 1, i + 3)
+      .map(([who, hook]) => `${who}.${hook}`)
+      .join(", ");
+    throw new Mismatch(
+      `event ${i} of ${want.length}: wanted ${show(b)}, got ${show(a)}; after ${before || "nothing"}; wanted next ${next || "the end"}`,
+    );
   }
 }
 
@@ -69,14 +80,18 @@ function isOurs(thrown: unknown): boolean {
 function namesIn(message: string): string[] {
   const sentence = message.split(/HINT|\. /)[0] as string;
   const quoted = [...sentence.matchAll(/[`'"]([^`'"]+)[`'"]/g)].map((match) => match[1] as string);
-  return quoted.flatMap((text) => text.match(/[A-Za-z_]\w*/g) ?? []).filter((word) => word !== "self").map(camelCase);
+  return quoted
+    .flatMap((text) => text.match(/[A-Za-z_]\w*/g) ?? [])
+    .filter((word) => word !== "self")
+    .map(camelCase);
 }
 
 function compareErrors(where: string, got: LevinResult, want: Result): void {
   const shown = `${want.error}: ${want.message}`;
   if (want.error === undefined) {
     if (got.error === undefined) return;
-    const stack = got.thrown instanceof Error ? (got.thrown.stack ?? "").split("\n").slice(1, 3).join(" ").trim() : "";
+    const stack =
+      got.thrown instanceof Error ? (got.thrown.stack ?? "").split("\n").slice(1, 3).join(" ").trim() : "";
     throw new Mismatch(`${where}: wanted no error, got ${got.error}: ${got.message} ${stack}`);
   }
   if (got.error === undefined) {
@@ -107,7 +122,9 @@ function compareResults(got: LevinResult[], want: Result[]): void {
     compareErrors(where, given, wanted);
     for (const [key, value] of Object.entries(wanted)) {
       if (NOT_VALUES.has(key) || agrees(given[key], value)) continue;
-      throw new Mismatch(`${where}: ${key}: wanted ${JSON.stringify(value)}, got ${JSON.stringify(given[key])}`);
+      throw new Mismatch(
+        `${where}: ${key}: wanted ${JSON.stringify(value)}, got ${JSON.stringify(given[key])}`,
+      );
     }
   }
 }

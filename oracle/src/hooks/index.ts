@@ -12,7 +12,9 @@ const TIME_LIMIT_MS = 60_000;
 export async function hooks(folder: string, report: Report): Promise<void> {
   const scenarios = join(folder, "scenarios");
   if (!existsSync(scenarios)) return;
-  for (const file of readdirSync(scenarios).filter((name) => name.endsWith(".json")).sort()) {
+  for (const file of readdirSync(scenarios)
+    .filter((name) => name.endsWith(".json"))
+    .sort()) {
     const trace = join(folder, "traces", file);
     await report.run(file.slice(0, -".json".length), async () => {
       const scenario = readScenario(join(scenarios, file));
@@ -25,7 +27,10 @@ export async function hooks(folder: string, report: Report): Promise<void> {
 async function withTimeLimit<T>(work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Mismatch(`not finished after ${TIME_LIMIT_MS / 1000} s`)), TIME_LIMIT_MS);
+    timer = setTimeout(
+      () => reject(new Mismatch(`not finished after ${TIME_LIMIT_MS / 1000} s`)),
+      TIME_LIMIT_MS,
+    );
   });
   try {
     return await Promise.race([work, limit]);

@@ -1,12 +1,19 @@
 import { join } from "node:path";
 import * as torch from "@levin/torch";
 import * as levin from "levin";
-import { classOf, type Constructor } from "../levin.js";
+import { type Constructor, classOf } from "../levin.js";
 import { camelCaseKeys } from "../names.js";
 import { NotCovered } from "../report.js";
 import { arrange, signatures } from "../signatures.js";
-import { CALLBACK_HOOKS, DATA_HOOKS, MODULE_HOOKS, addMethods, recording, type Replacement } from "./recording.js";
-import type { Act, Log, Scenario, SchedulerConfig, Stage } from "./scenario.js";
+import {
+  addMethods,
+  CALLBACK_HOOKS,
+  DATA_HOOKS,
+  MODULE_HOOKS,
+  type Replacement,
+  recording,
+} from "./recording.js";
+import type { Act, Lengths, Log, Scenario, SchedulerConfig, Stage } from "./scenario.js";
 import type { AnyTrainer, Tape } from "./tape.js";
 
 /** The error that the scenarios raise. */
@@ -99,9 +106,17 @@ function makeRecorder(label: string, tape: Tape): object {
 }
 
 function makeCallback(kind: string, given: Record<string, unknown>, folder: string): object {
-  const args = { ...given };
+  const args = withFolder(given, folder) as Record<string, unknown>;
   if (kind === "ModelCheckpoint") args.dirpath = join(folder, "checkpoints");
   return new (levinClass(kind))(...arrange(signatures.callbacks[kind], [], args));
+}
+
+/** Arguments with FOLDER, the folder of the scenario, put in. */
+function withFolder(value: unknown, folder: string): unknown {
+  if (typeof value === "string") return value.replace("FOLDER", folder);
+  if (Array.isArray(value)) return value.map((item) => withFolder(item, folder));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withFolder(item, folder)]));
 }
 
 function makeModule(scenario: Scenario, tape: Tape): Pick<Parts, "module" | "datamodule"> {
@@ -115,7 +130,9 @@ function makeModule(scenario: Scenario, tape: Tape): Pick<Parts, "module" | "dat
       const self = this as unknown as AnyLightningModule;
       self.net = new torch.nn.Linear(4, 2);
       torch.noGrad(() => {
-        self.net.weight.copy_(torch.tensor([0, 1].map((i) => [0, 1, 2, 3].map((j) => 0.1 * (i + 1) - 0.05 * j))));
+        self.net.weight.copy_(
+          torch.tensor([0, 1].map((i) => [0, 1, 2, 3].map((j) => 0.1 * (i + 1) - 0.05 * j))),
+        );
         self.net.bias?.copy_(torch.tensor([0.01, -0.02]));
       });
       self.automaticOptimization = about.automatic_optimization ?? true;
@@ -133,7 +150,13 @@ function makeModule(scenario: Scenario, tape: Tape): Pick<Parts, "module" | "dat
     act,
   });
   const datamoduleClass = scenario.datamodule
-    ? recording({ base: levinClass("LightningDataModule"), hooks: DATA_HOOKS, signatures: signatures.data_module_hooks, who: () => "datamodule", tape })
+    ? recording({
+        base: levinClass("LightningDataModule"),
+        hooks: DATA_HOOKS,
+        signatures: signatures.data_module_hooks,
+        who: () => "datamodule",
+        tape,
+      })
     : undefined;
 
   addMethods(cls, {
@@ -145,7 +168,9 @@ function makeModule(scenario: Scenario, tape: Tape): Pick<Parts, "module" | "dat
     if (data[stage] === undefined) continue;
     addMethods(cls, steps[stage]);
     const who = datamoduleClass ? "datamodule" : "module";
-    addMethods(datamoduleClass ?? cls, { [`${stage}_dataloader`]: () => makeLoaders(scenario, stage, who, tape) });
+    addMethods(datamoduleClass ?? cls, {
+      [`${stage}_dataloader`]: () => makeLoaders(scenario, stage, who, tape),
+    });
   }
   return { module: new cls() as AnyLightningModule, datamodule: datamoduleClass && new datamoduleClass() };
 }
@@ -159,7 +184,10 @@ function makeAct(logs: Log[], acts: Act[], tape: Tape) {
     for (const { in: where, name, value, ...options } of logs) {
       if (where !== hook) continue;
       const values: Record<string, unknown> = {
-        batch: args.batch_idx ?? 0, epoch: trainer.currentEpoch, nan: Number.NaN, loss: lastLoss.get(self),
+        batch: args.batch_idx ?? 0,
+        epoch: trainer.currentEpoch,
+        nan: Number.NaN,
+        loss: lastLoss.get(self),
       };
       const logged = typeof value === "string" ? values[value] : value;
       const tensor = logged instanceof torch.Tensor ? logged : torch.tensor(Number(logged));
@@ -174,7 +202,8 @@ function makeAct(logs: Log[], acts: Act[], tape: Tape) {
       if (what === "stop") trainer.shouldStop = true;
       if (what === "return -1") return { value: -1 };
       if (what === "return none") return { value: undefined };
-      if (what === "nan") return { value: ((args.loss ?? lastLoss.get(self)) as torch.Tensor).mul(Number.NaN) };
+      if (what === "nan")
+        return { value: ((args.loss ?? lastLoss.get(self)) as torch.Tensor).mul(Number.NaN) };
     }
     return undefined;
   };
@@ -189,11 +218,21 @@ function makeInterrupt(): Error {
 function lossOf(module: AnyLightningModule, batch: unknown): torch.Tensor {
   const one = (x: torch.Tensor) => (module.net.forward(x) as torch.Tensor).pow(2).mean();
   if (batch instanceof torch.Tensor) return one(batch);
-  const batches = (Array.isArray(batch) ? batch : Object.values(batch as object)).filter((b) => b !== null && b !== undefined);
-  return batches.map(one).reduce((a, b) => a.add(b));
+  return tensorsOf(batch)
+    .map(one)
+    .reduce((a, b) => a.add(b));
 }
 
-type Steps = Record<Stage, Record<string, (self: object, batch: unknown, batchIdx: number, dataloaderIdx?: number) => unknown>>;
+/** The tensors of a batch in order. */
+function tensorsOf(batch: unknown): torch.Tensor[] {
+  if (batch instanceof torch.Tensor) return [batch];
+  return Object.values((batch ?? []) as object).flatMap(tensorsOf);
+}
+
+type Steps = Record<
+  Stage,
+  Record<string, (self: object, batch: unknown, batchIdx: number, dataloaderIdx?: number) => unknown>
+>;
 
 function makeSteps(scenario: Scenario, tape: Tape, act: ReturnType<typeof makeAct>): Steps {
   const about = scenario.module ?? {};
@@ -207,14 +246,16 @@ function makeSteps(scenario: Scenario, tape: Tape, act: ReturnType<typeof makeAc
     if (replaced !== undefined) return replaced.value;
     return about.dict_output ? { loss, extra: batchIdx } : loss;
   };
-  const evaluation = (stage: string) => (object: object, batch: unknown, batchIdx: number, dataloaderIdx = 0) => {
-    const self = object as AnyLightningModule;
-    tape.note("module", `${stage}_step`, { batch_idx: batchIdx, dataloader_idx: dataloaderIdx });
-    lastLoss.set(self, lossOf(self, batch));
-    const replaced = act(self, `${stage}_step`, { batch_idx: batchIdx });
-    if (replaced !== undefined) return replaced.value;
-    return stage === "predict" ? self.net.forward(batch as torch.Tensor) : lastLoss.get(self);
-  };
+  const evaluation =
+    (stage: string) =>
+    (object: object, batch: unknown, batchIdx: number, dataloaderIdx = 0) => {
+      const self = object as AnyLightningModule;
+      tape.note("module", `${stage}_step`, { batch_idx: batchIdx, dataloader_idx: dataloaderIdx });
+      lastLoss.set(self, lossOf(self, batch));
+      const replaced = act(self, `${stage}_step`, { batch_idx: batchIdx });
+      if (replaced !== undefined) return replaced.value;
+      return stage === "predict" ? self.net.forward(batch as torch.Tensor) : lastLoss.get(self);
+    };
   return {
     train: { training_step: training },
     val: { validation_step: evaluation("validation") },
@@ -250,7 +291,9 @@ function configureOptimizers(self: AnyLightningModule, scenario: Scenario, tape:
     const chosen = part === undefined ? parameters : parameters.slice(part, part + 1);
     return makeOptimizer(chosen, lr, `optimizer:${i}`, tape);
   });
-  const schedulers = (about.schedulers ?? []).map((config, i) => makeScheduler(config, optimizers, `scheduler:${i}`, tape));
+  const schedulers = (about.schedulers ?? []).map((config, i) =>
+    makeScheduler(config, optimizers, `scheduler:${i}`, tape),
+  );
   if (schedulers.length > 0) return [optimizers, schedulers];
   return optimizers.length > 1 ? optimizers : optimizers[0];
 }
@@ -271,9 +314,18 @@ function makeOptimizer(parameters: torch.Tensor[], lr: number, who: string, tape
   return new SGD(parameters as torch.nn.Parameter[], { lr });
 }
 
-function makeScheduler(config: SchedulerConfig, optimizers: object[], who: string, tape: Tape): Record<string, unknown> {
+function makeScheduler(
+  config: SchedulerConfig,
+  optimizers: object[],
+  who: string,
+  tape: Tape,
+): Record<string, unknown> {
   const { kind, args = {}, optimizer = 0, ...rest } = config;
-  const Base = classOf<{ step(...args: unknown[]): unknown }>(torch.optim.lrScheduler, "optim.lrScheduler", kind);
+  const Base = classOf<{ step(...args: unknown[]): unknown }>(
+    torch.optim.lrScheduler,
+    "optim.lrScheduler",
+    kind,
+  );
   let made = false;
   const cls = class extends Base {
     override step(...given: unknown[]): unknown {
@@ -283,7 +335,7 @@ function makeScheduler(config: SchedulerConfig, optimizers: object[], who: strin
     }
   };
   Object.defineProperty(cls, "name", { value: kind });
-  const scheduler = new cls(optimizers[optimizer], camelCaseKeys(args));
+  const scheduler = new cls(...arrange(signatures.schedulers[kind], [optimizers[optimizer]], args));
   made = true;
   return { scheduler, ...rest };
 }
@@ -291,12 +343,30 @@ function makeScheduler(config: SchedulerConfig, optimizers: object[], who: strin
 function makeLoaders({ data }: Scenario, stage: Stage, who: string, tape: Tape): unknown {
   tape.note(who, `${stage}_dataloader`);
   const DataLoader = classOf<object>(torch.data, "data", "DataLoader");
-  const loaders = (data[stage] ?? []).map((batches, d) => {
+  let count = 0;
+  const makeLoader = (batches: number) => {
+    const d = count++;
     return new DataLoader(data.iterable ? new Stream(batches, d) : new Rows(batches, d), { batchSize: 2 });
-  });
+  };
+  const makeNested = (lengths: Lengths): unknown => {
+    if (typeof lengths === "number") return makeLoader(lengths);
+    if (Array.isArray(lengths)) return lengths.map(makeNested);
+    return Object.fromEntries(Object.entries(lengths).map(([key, value]) => [key, makeNested(value)]));
+  };
+  const lengths = data[stage] ?? [];
+  const loaders = makeNested(lengths);
+  if (!isFlat(lengths)) return loaders;
+  const list = loaders as object[];
   if (stage === "train" && data.mode !== undefined) {
     const CombinedLoader = levinClass("CombinedLoader");
-    return new CombinedLoader(Object.fromEntries(loaders.map((loader, d) => [`l${d}`, loader])), { mode: data.mode });
+    return new CombinedLoader(Object.fromEntries(list.map((loader, d) => [`l${d}`, loader])), {
+      mode: data.mode,
+    });
   }
-  return data.as_list || loaders.length > 1 ? loaders : loaders[0];
+  return data.as_list || list.length > 1 ? list : list[0];
+}
+
+/** Whether the lengths are a plain list of loaders, as in most scenarios. */
+function isFlat(lengths: Lengths): lengths is number[] {
+  return Array.isArray(lengths) && lengths.every((item) => typeof item === "number");
 }

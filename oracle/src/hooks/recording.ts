@@ -7,21 +7,37 @@ const STAGES = ["train", "validation", "test", "predict"];
 
 /** The hooks that a recording module overrides. */
 export const MODULE_HOOKS = [
-  ..."on_fit_start on_fit_end on_train_start on_train_end on_validation_start on_validation_end on_test_start on_test_end".split(" "),
-  ..."on_predict_start on_predict_end on_after_backward on_before_backward on_before_optimizer_step on_before_zero_grad".split(" "),
+  ..."on_fit_start on_fit_end on_train_start on_train_end on_validation_start on_validation_end on_test_start on_test_end".split(
+    " ",
+  ),
+  ..."on_predict_start on_predict_end on_after_backward on_before_backward on_before_optimizer_step on_before_zero_grad".split(
+    " ",
+  ),
   ..."setup teardown prepare_data configure_model configure_callbacks configure_gradient_clipping".split(" "),
-  ..."optimizer_step optimizer_zero_grad backward lr_scheduler_step on_save_checkpoint on_load_checkpoint".split(" "),
+  ..."optimizer_step optimizer_zero_grad backward lr_scheduler_step on_save_checkpoint on_load_checkpoint".split(
+    " ",
+  ),
   ..."on_before_batch_transfer transfer_batch_to_device on_after_batch_transfer".split(" "),
-  ..."on_validation_model_eval on_validation_model_train on_validation_model_zero_grad on_test_model_eval on_test_model_train".split(" "),
+  ..."on_validation_model_eval on_validation_model_train on_validation_model_zero_grad on_test_model_eval on_test_model_train".split(
+    " ",
+  ),
   ..."on_predict_model_eval on_predict_model_train".split(" "),
-  ...STAGES.flatMap((s) => ["epoch_start", "epoch_end", "batch_start", "batch_end"].map((when) => `on_${s}_${when}`)),
+  ...STAGES.flatMap((s) =>
+    ["epoch_start", "epoch_end", "batch_start", "batch_end"].map((when) => `on_${s}_${when}`),
+  ),
 ];
 
 /** The hooks that a recording callback overrides. */
 export const CALLBACK_HOOKS = [
-  ..."setup teardown on_fit_start on_fit_end on_sanity_check_start on_sanity_check_end on_exception state_dict load_state_dict".split(" "),
-  ..."on_save_checkpoint on_load_checkpoint on_before_backward on_after_backward on_before_optimizer_step on_before_zero_grad".split(" "),
-  ...STAGES.flatMap((s) => ["start", "end", "epoch_start", "epoch_end", "batch_start", "batch_end"].map((when) => `on_${s}_${when}`)),
+  ..."setup teardown on_fit_start on_fit_end on_sanity_check_start on_sanity_check_end on_exception state_dict load_state_dict".split(
+    " ",
+  ),
+  ..."on_save_checkpoint on_load_checkpoint on_before_backward on_after_backward on_before_optimizer_step on_before_zero_grad".split(
+    " ",
+  ),
+  ...STAGES.flatMap((s) =>
+    ["start", "end", "epoch_start", "epoch_end", "batch_start", "batch_end"].map((when) => `on_${s}_${when}`),
+  ),
 ];
 
 /** The hooks that a recording data module overrides. */
@@ -60,7 +76,11 @@ export function recording({ base, hooks, signatures, who, tape, act }: Recorded)
       };
       return isThenable(out) ? out.then(finish) : finish(out);
     };
-    Object.defineProperty(cls.prototype, camelCase(hook), { value: method, writable: true, configurable: true });
+    Object.defineProperty(cls.prototype, camelCase(hook), {
+      value: method,
+      writable: true,
+      configurable: true,
+    });
   }
   return cls;
 }
@@ -71,11 +91,18 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
 }
 
 /** Adds methods to a class, by their Python names. */
-export function addMethods(cls: Constructor<object>, methods: Record<string, (self: object, ...args: never[]) => unknown>): void {
+export function addMethods(
+  cls: Constructor<object>,
+  methods: Record<string, (self: object, ...args: never[]) => unknown>,
+): void {
   for (const [name, body] of Object.entries(methods)) {
     const method = function (this: object, ...args: unknown[]): unknown {
       return (body as Callable)(this, ...args);
     };
-    Object.defineProperty(cls.prototype, camelCase(name), { value: method, writable: true, configurable: true });
+    Object.defineProperty(cls.prototype, camelCase(name), {
+      value: method,
+      writable: true,
+      configurable: true,
+    });
   }
 }

@@ -52,7 +52,13 @@ async function runCalls(scenario: Scenario, tape: Tape, folder: string): Promise
   return results;
 }
 
-function makeTrainer(scenario: Scenario, call: CallOptions, parts: Parts, tape: Tape, folder: string): AnyTrainer {
+function makeTrainer(
+  scenario: Scenario,
+  call: CallOptions,
+  parts: Parts,
+  tape: Tape,
+  folder: string,
+): AnyTrainer {
   const Trainer = levinClass<AnyTrainer>("Trainer");
   const checkpoint = (levin as Record<string, unknown>).ModelCheckpoint as Constructor<object> | undefined;
   const flags: Record<string, unknown> = {
@@ -61,19 +67,33 @@ function makeTrainer(scenario: Scenario, call: CallOptions, parts: Parts, tape: 
     enable_progress_bar: false,
     enable_model_summary: false,
     log_every_n_steps: 1,
-    enable_checkpointing: checkpoint !== undefined && parts.callbacks.some((callback) => callback instanceof checkpoint),
+    enable_checkpointing:
+      checkpoint !== undefined && parts.callbacks.some((callback) => callback instanceof checkpoint),
     ...scenario.trainer,
     ...call.trainer,
   };
   if (flags.barebones) {
-    return new Trainer(camelCaseKeys({ barebones: true, accelerator: "cpu", devices: 1, ...scenario.trainer_barebones }));
+    return new Trainer(
+      camelCaseKeys({ barebones: true, accelerator: "cpu", devices: 1, ...scenario.trainer_barebones }),
+    );
   }
   return new Trainer({
     ...camelCaseKeys(flags),
+    ...(flags.plugins === undefined ? {} : { plugins: makePlugins(flags.plugins as Described[]) }),
     logger: makeLogger(tape),
     callbacks: parts.callbacks,
     defaultRootDir: folder,
   });
+}
+
+/** A class by name, with its arguments by name. */
+type Described = Record<string, Record<string, unknown>>;
+
+/** Plugins, whose arguments are all positional in levin. */
+function makePlugins(described: Described[]): object[] {
+  return described.flatMap((plugin) =>
+    Object.entries(plugin).map(([kind, args]) => new (levinClass(kind))(...Object.values(args))),
+  );
 }
 
 function makeLogger(tape: Tape): object {
@@ -103,7 +123,13 @@ function makeLogger(tape: Tape): object {
   return new Recording();
 }
 
-async function runCall(trainer: AnyTrainer, method: string, options: CallOptions, parts: Parts, folder: string): Promise<LevinResult> {
+async function runCall(
+  trainer: AnyTrainer,
+  method: string,
+  options: CallOptions,
+  parts: Parts,
+  folder: string,
+): Promise<LevinResult> {
   const { ckpt } = options;
   const given: Record<string, unknown> = {};
   if (ckpt !== undefined) {
@@ -111,16 +137,24 @@ async function runCall(trainer: AnyTrainer, method: string, options: CallOptions
     given.weightsOnly = false;
   }
   if (parts.datamodule !== undefined) given.datamodule = parts.datamodule;
-  if (method === "predict" && options.return_predictions !== undefined) given.returnPredictions = options.return_predictions;
+  if (method === "predict" && options.return_predictions !== undefined)
+    given.returnPredictions = options.return_predictions;
   const run = (trainer as unknown as Record<string, unknown>)[method];
   if (typeof run !== "function") throw new NotCovered(`no Trainer.${method} in levin`);
   try {
     const value = await (run as Callable).call(trainer, parts.module, given);
     if (method !== "predict") return { call: method, returned: simple(value) };
-    return value === undefined || value === null ? { call: method } : { call: method, returned: predictions(value as unknown[]) };
+    return value === undefined || value === null
+      ? { call: method }
+      : { call: method, returned: predictions(value as unknown[]) };
   } catch (error) {
     if (error instanceof NotCovered) throw error;
-    return { call: method, error: (error as Error)?.name ?? "thrown", message: String((error as Error)?.message ?? error), thrown: error };
+    return {
+      call: method,
+      error: (error as Error)?.name ?? "thrown",
+      message: String((error as Error)?.message ?? error),
+      thrown: error,
+    };
   }
 }
 

@@ -32,10 +32,13 @@ export interface SchedulerConfig {
 /** The stages that have loaders. */
 export type Stage = "train" | "val" | "test" | "predict";
 
+/** The numbers of batches of loaders, in the structure of the loaders. */
+export type Lengths = number | Lengths[] | { [key: string]: Lengths };
+
 /** A scenario: pure data, see the README of the recordings. */
 export interface Scenario {
   name: string;
-  data: { [stage in Stage]?: number[] } & { mode?: string; as_list?: boolean; iterable?: boolean };
+  data: { [stage in Stage]?: Lengths } & { mode?: string; as_list?: boolean; iterable?: boolean };
   datamodule?: boolean;
   module?: {
     automatic_optimization?: boolean;
@@ -97,7 +100,10 @@ export function readScenario(path: string): Scenario {
     trainer: withoutDefaults(scenario.trainer) ?? {},
     calls: scenario.calls.map((call) =>
       Object.fromEntries(
-        Object.entries(call).map(([method, options]) => [method, { ...options, trainer: withoutDefaults(options.trainer) ?? {} }]),
+        Object.entries(call).map(([method, options]) => [
+          method,
+          { ...options, trainer: withoutDefaults(options.trainer) ?? {} },
+        ]),
       ),
     ),
   };

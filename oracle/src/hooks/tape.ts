@@ -18,10 +18,12 @@ export interface AnyTrainer {
 /** A value as a trace shows it: tensors of one element as numbers, larger things by their kind. */
 export function simple(value: unknown, depth = 0): unknown {
   if (value === undefined || value === null) return null;
-  if (typeof value === "number" && !Number.isFinite(value)) return Number.isNaN(value) ? "nan" : value > 0 ? "inf" : "-inf";
+  if (typeof value === "number" && !Number.isFinite(value))
+    return Number.isNaN(value) ? "nan" : value > 0 ? "inf" : "-inf";
   if (typeof value === "number" || typeof value === "boolean" || typeof value === "string") return value;
   if (typeof value === "bigint") return Number(value);
-  if (value instanceof torch.Tensor) return value.numel() === 1 ? simple(value.item<number>()) : { tensor: value.shape };
+  if (value instanceof torch.Tensor)
+    return value.numel() === 1 ? simple(value.item<number>()) : { tensor: value.shape };
   if (Array.isArray(value) && depth < 2) return value.map((item) => simple(item, depth + 1));
   if (isPlainObject(value) && depth < 2) {
     const entries = value instanceof Map ? [...value] : Object.entries(value);
@@ -60,7 +62,14 @@ export class Tape {
 }
 
 const SHOWN = new Set([
-  "batch_idx", "dataloader_idx", "stage", "outputs", "gradient_clip_val", "gradient_clip_algorithm", "metric", "loss",
+  "batch_idx",
+  "dataloader_idx",
+  "stage",
+  "outputs",
+  "gradient_clip_val",
+  "gradient_clip_algorithm",
+  "metric",
+  "loss",
 ]);
 
 /** The simple ones of a hook's arguments by their Python names; what levin takes in an options object counts like the rest. */

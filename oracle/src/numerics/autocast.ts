@@ -16,7 +16,7 @@ interface ModelCase {
 
 interface AutocastAbout extends Tolerance {
   device: torch.Device;
-  dtype: torch.DType;
+  dtype: "bfloat16" | "float16";
   models: ModelCase[];
   functions: ({ call: string } & Record<string, string>)[];
 }
@@ -37,7 +37,11 @@ export const autocast: Group = async (folder, report) => {
         const names = Object.fromEntries(
           Object.entries(SHAPES).map(([name, shape]) => [name, torch.randn(shape).to(dtype as torch.DType)]),
         );
-        expectSame(`type of the result for ${dtype}`, resultType(() => cast(() => evaluate(tree, names))), want);
+        expectSame(
+          `type of the result for ${dtype}`,
+          resultType(() => cast(() => evaluate(tree, names))),
+          want,
+        );
       }
     });
   }
@@ -55,7 +59,12 @@ function resultType(fn: () => unknown): string {
   }
 }
 
-function runModel(case_: ModelCase, tolerance: Tolerance, tensors: Tensors, cast: <T>(fn: () => T) => T): void {
+function runModel(
+  case_: ModelCase,
+  tolerance: Tolerance,
+  tensors: Tensors,
+  cast: <T>(fn: () => T) => T,
+): void {
   const { name } = case_;
   const model = build(case_.model);
   model.loadStateDict(part(tensors, `${name}/state/`));
@@ -67,9 +76,14 @@ function runModel(case_: ModelCase, tolerance: Tolerance, tensors: Tensors, cast
     });
   }
   const output = cast(() => model.forward(...numbered(tensors, `${name}/input/`))) as torch.Tensor;
-  output.float().mul(tensors[`${name}/cotangent`] as torch.Tensor).sum().backward();
+  output
+    .float()
+    .mul(tensors[`${name}/cotangent`] as torch.Tensor)
+    .sum()
+    .backward();
   expectSame("output type", output.dtype, case_.output_dtype);
-  for (const [path, want] of Object.entries(case_.module_output_dtypes)) expectSame(`type of ${path}`, types[path], want);
+  for (const [path, want] of Object.entries(case_.module_output_dtypes))
+    expectSame(`type of ${path}`, types[path], want);
   expectClose("output", output.float(), tensors[`${name}/output`] as torch.Tensor, tolerance);
   const parameters = new Map(model.namedParameters());
   for (const [key, want] of Object.entries(part(tensors, `${name}/grad/`))) {

@@ -1,4 +1,4 @@
-import * as torch from "@levin/torch";
+import type * as torch from "@levin/torch";
 import { flat } from "../levin.js";
 import { expectClose, type Tolerance } from "./compare.js";
 import { isFloating, numbered, part, type Tensors } from "./group.js";

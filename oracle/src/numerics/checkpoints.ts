@@ -19,7 +19,14 @@ interface TensorContent {
 }
 
 /** What the recorder says of a loaded object; plain values stand for themselves. */
-type Content = null | boolean | string | number | bigint | TensorContent | ({ type: string } & Record<string, unknown>);
+type Content =
+  | null
+  | boolean
+  | string
+  | number
+  | bigint
+  | TensorContent
+  | ({ type: string } & Record<string, unknown>);
 
 interface FileCase {
   file: string;
@@ -62,13 +69,20 @@ class Comparison {
     this.#tensors = tensors;
   }
 
+  /** Fails where the value is not what was recorded; `where` is the path to it. */
   compare(value: unknown, want: Content, where: string): void {
     if (want === null || typeof want !== "object") {
       expectSame(where, scalar(value), want);
       return;
     }
-    if (want.type === "Tensor" || want.type === "Parameter") return this.#tensor(value, want as TensorContent, where);
-    const { type, items } = want as { type: string; items?: unknown[] };
+    if (want.type === "Tensor" || want.type === "Parameter")
+      return this.#tensor(value, want as TensorContent, where);
+    const {
+      type,
+      items,
+      value: wanted,
+      hex,
+    } = want as { type: string; items?: unknown[]; value?: unknown; hex?: unknown };
     switch (type) {
       case "list":
       case "tuple":
@@ -80,15 +94,22 @@ class Comparison {
         return this.#sequence([...value].sort(), items as Content[], where);
       case "float":
       case "int":
-        return expectSame(where, String(scalar(value)), String((want as { value: unknown }).value).replace(/^(-?)inf$/, "$1Infinity").replace("nan", "NaN"));
+        return expectSame(
+          where,
+          String(scalar(value)),
+          String(wanted)
+            .replace(/^(-?)inf$/, "$1Infinity")
+            .replace("nan", "NaN"),
+        );
       case "dtype":
       case "device":
-        return expectSame(where, String(value), String((want as { value: unknown }).value).replace(/^torch\./, ""));
+        return expectSame(where, String(value), String(wanted).replace(/^torch\./, ""));
       case "bytes":
-        if (!(value instanceof Uint8Array)) throw new Mismatch(`${where}: wanted bytes, got ${kindOf(value)}`);
-        return expectSame(where, Buffer.from(value).toString("hex"), (want as { hex?: unknown }).hex);
+        if (!(value instanceof Uint8Array))
+          throw new Mismatch(`${where}: wanted bytes, got ${kindOf(value)}`);
+        return expectSame(where, Buffer.from(value).toString("hex"), hex);
       case "complex":
-        return expectSame(where, complexParts(value), (want as { value?: unknown }).value);
+        return expectSame(where, complexParts(value), wanted);
       default:
         if (items === undefined) throw new Mismatch(`${where}: a ${type}, which this reader does not know`);
         return this.#mapping(value, items as [Content, Content][], where);
@@ -104,39 +125,54 @@ class Comparison {
   }
 
   #mapping(value: unknown, items: [Content, Content][], where: string): void {
-    if (typeof value !== "object" || value === null || Array.isArray(value) || value instanceof torch.Tensor) {
+    if (
+      typeof value !== "object" ||
+      value === null ||
+      Array.isArray(value) ||
+      value instanceof torch.Tensor
+    ) {
       throw new Mismatch(`${where}: wanted a mapping, got ${kindOf(value)}`);
     }
     const entries: [unknown, unknown][] = value instanceof Map ? [...value] : Object.entries(value);
-    expectSame(`${where}: keys`, entries.map(([key]) => scalar(key)), items.map(([key]) => key));
+    expectSame(
+      `${where}: keys`,
+      entries.map(([key]) => scalar(key)),
+      items.map(([key]) => key),
+    );
     items.forEach(([key, item], i) => {
       this.compare(entries[i]?.[1], item, `${where}/${String(key)}`);
     });
   }
 
   #tensor(value: unknown, want: TensorContent, where: string): void {
-    if (!(value instanceof torch.Tensor)) throw new Mismatch(`${where}: wanted a tensor, got ${kindOf(value)}`);
-    if (want.type === "Parameter" && !(value instanceof torch.nn.Parameter)) throw new Mismatch(`${where}: wanted a Parameter`);
+    if (!(value instanceof torch.Tensor))
+      throw new Mismatch(`${where}: wanted a tensor, got ${kindOf(value)}`);
+    if (want.type === "Parameter" && !(value instanceof torch.nn.Parameter))
+      throw new Mismatch(`${where}: wanted a Parameter`);
     const storage = torch.getStorage(value);
     const id = want.shape.includes(0) ? 0n : storage.id;
     if (!this.#storages.has(id)) this.#storages.set(id, this.#storages.size);
-    expectSame(where, {
-      dtype: value.dtype,
-      shape: value.shape,
-      stride: value.stride(),
-      offset: value.storageOffset(),
-      requires_grad: value.requiresGrad,
-      storage: this.#storages.get(id),
-      storage_bytes: storage.nbytes,
-    }, {
-      dtype: want.dtype,
-      shape: want.shape,
-      stride: want.stride,
-      offset: want.offset,
-      requires_grad: want.requires_grad,
-      storage: want.storage,
-      storage_bytes: want.storage_bytes,
-    });
+    expectSame(
+      where,
+      {
+        dtype: value.dtype,
+        shape: value.shape,
+        stride: value.stride(),
+        offset: value.storageOffset(),
+        requires_grad: value.requiresGrad,
+        storage: this.#storages.get(id),
+        storage_bytes: storage.nbytes,
+      },
+      {
+        dtype: want.dtype,
+        shape: want.shape,
+        stride: want.stride,
+        offset: want.offset,
+        requires_grad: want.requires_grad,
+        storage: want.storage,
+        storage_bytes: want.storage_bytes,
+      },
+    );
     expectSame(`${where}: sha256`, sha256(value), want.sha256_real_view ?? want.sha256);
     const stored = this.#tensors[where];
     if (stored !== undefined) expectExact(where, value, stored);
@@ -145,7 +181,8 @@ class Comparison {
 
 /** A number that is held in an object to remember that Python had a float there. */
 function scalar(value: unknown): unknown {
-  if (typeof value === "object" && value !== null && "value" in value) return (value as { value: unknown }).value;
+  if (typeof value === "object" && value !== null && "value" in value)
+    return (value as { value: unknown }).value;
   return value;
 }
 
@@ -155,5 +192,7 @@ function complexParts(value: unknown): unknown {
 }
 
 function kindOf(value: unknown): string {
-  return typeof value === "object" && value !== null ? value.constructor.name : `${typeof value} ${String(value)}`;
+  return typeof value === "object" && value !== null
+    ? value.constructor.name
+    : `${typeof value} ${String(value)}`;
 }

@@ -3,6 +3,7 @@ import { classOf, functionOf } from "../levin.js";
 import { camelCaseKeys } from "../names.js";
 import { expectNumber, expectSame } from "./compare.js";
 import { type Group, loadGroup } from "./group.js";
+import { Numbers } from "./numbers.js";
 
 interface OrderCase {
   kind: "loader" | "sampler" | "distributed" | "split";
@@ -27,42 +28,31 @@ interface OrderCase {
   parts?: number[][];
 }
 
-interface WorkerInfo {
-  id: number;
-  seed: number | bigint;
-}
-
-/** The numbers 0 .. n - 1; in a worker also which worker and seed: `[index, worker id, worker seed]`. */
-class Numbers {
-  readonly #workers: boolean;
-
-  constructor(readonly length: number, workers = false) {
-    this.#workers = workers;
-  }
-
-  getItem(i: number): torch.Tensor {
-    if (!this.#workers) return torch.tensor([i], { dtype: "int64" });
-    const info = functionOf(torch.data, "data", "get_worker_info")() as WorkerInfo;
-    return torch.tensor([BigInt(i), BigInt(info.id), BigInt(info.seed)]);
-  }
-}
-
 /** Shuffling, samplers, workers' seeds and splits: exactly PyTorch's under the same seed. */
 export const dataOrder: Group = async (folder, report) => {
   const group = loadGroup<{ cases: OrderCase[] }>(folder, "data_order");
   if (group === undefined) return;
   for (const [i, case_] of group.about.cases.entries()) {
-    const detail = [case_.sampler, case_.workers ? `${case_.workers} workers` : undefined].filter(Boolean).join(" ");
+    const detail = [case_.sampler, case_.workers ? `${case_.workers} workers` : undefined]
+      .filter(Boolean)
+      .join(" ");
     await report.run(`data_order/${i}-${case_.kind}${detail && ` ${detail}`}`, () => {
       torch.manualSeed(case_.seed);
       const seed = case_.generator;
-      const options = seed === undefined || seed === null ? {} : { generator: new torch.Generator().manualSeed(seed) };
+      const options =
+        seed === undefined || seed === null ? {} : { generator: new torch.Generator().manualSeed(seed) };
       return KINDS[case_.kind](case_, options);
     });
   }
 };
 
 type Options = { generator?: torch.Generator };
+
+/** As recorded: bigints only where a number would not be exact. */
+function numbersWhereExact(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(numbersWhereExact);
+  return typeof value === "bigint" && Number.isSafeInteger(Number(value)) ? Number(value) : value;
+}
 
 function expectRand(what: string, want: number): void {
   expectNumber(`torch.rand(1) ${what}`, torch.rand([1]).item(), want, { rtol: 0, atol: 0 });
@@ -82,14 +72,22 @@ const KINDS: Record<OrderCase["kind"], (case_: OrderCase, options: Options) => v
     });
     for (const [epoch, want] of (case_.epochs_order ?? []).entries()) {
       const got: unknown[] = [];
-      for await (const batch of loader) got.push(workers > 0 ? batch.toArray() : batch.flatten().toArray());
+      for await (const batch of loader) {
+        got.push(
+          workers > 0 ? numbersWhereExact(batch.toArray({ bigint: true })) : batch.flatten().toArray(),
+        );
+      }
       expectSame(`order of epoch ${epoch}`, got, want);
       expectRand(`after epoch ${epoch}`, case_.rand_after_epoch?.[epoch] as number);
     }
   },
 
   sampler(case_, options) {
-    const Sampler = classOf<Iterable<number> & { length: number }>(torch.data, "data", case_.sampler as string);
+    const Sampler = classOf<Iterable<number> & { length: number }>(
+      torch.data,
+      "data",
+      case_.sampler as string,
+    );
     const first = case_.first ?? new Numbers(case_.n);
     const kwargs = camelCaseKeys(case_.kwargs ?? {});
     const { numSamples, ...rest } = kwargs;
@@ -105,10 +103,18 @@ const KINDS: Record<OrderCase["kind"], (case_: OrderCase, options: Options) => v
   },
 
   distributed(case_) {
-    const Sampler = classOf<Iterable<number> & { setEpoch(epoch: number): void }>(torch.data, "data", "DistributedSampler");
+    const Sampler = classOf<Iterable<number> & { setEpoch(epoch: number): void }>(
+      torch.data,
+      "data",
+      "DistributedSampler",
+    );
     for (const [rank, epochs] of (case_.ranks ?? []).entries()) {
       const sampler = new Sampler(new Numbers(case_.n), {
-        numReplicas: case_.replicas, rank, shuffle: case_.shuffle, seed: case_.sampler_seed, dropLast: case_.drop_last,
+        numReplicas: case_.replicas,
+        rank,
+        shuffle: case_.shuffle,
+        seed: case_.sampler_seed,
+        dropLast: case_.drop_last,
       });
       for (const [epoch, want] of epochs.entries()) {
         sampler.setEpoch(epoch);
@@ -118,8 +124,16 @@ const KINDS: Record<OrderCase["kind"], (case_: OrderCase, options: Options) => v
   },
 
   split(case_, options) {
-    const parts = functionOf(torch.data, "data", "random_split")(new Numbers(case_.n), case_.lengths, options);
-    expectSame("parts", (parts as { indices: number[] }[]).map((p) => [...p.indices]), case_.parts);
+    const parts = functionOf(torch.data, "data", "random_split")(
+      new Numbers(case_.n),
+      case_.lengths,
+      options,
+    );
+    expectSame(
+      "parts",
+      (parts as { indices: number[] }[]).map((p) => [...p.indices]),
+      case_.parts,
+    );
     expectRand("afterwards", case_.next_rand as number);
   },
 };

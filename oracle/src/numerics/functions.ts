@@ -22,7 +22,10 @@ export const functions: Group = async (folder, report) => {
     await report.run(`functions/${case_.name}`, () => {
       const fn = pythonFunction(case_.function);
       const call = (inputs: torch.Tensor[]) =>
-        fn([...case_.args_before, ...(case_.inputs_as_list ? [inputs] : inputs), ...case_.args_after], case_.kwargs);
+        fn(
+          [...case_.args_before, ...(case_.inputs_as_list ? [inputs] : inputs), ...case_.args_after],
+          case_.kwargs,
+        );
       expectForwardBackward(case_.name, group.tensors, call, new Map(), group.about);
     });
   }

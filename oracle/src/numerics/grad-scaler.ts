@@ -43,7 +43,12 @@ export const gradScaler: Group = async (folder, report) => {
       const optimizer = new torch.optim.SGD(model.parameters(), { lr: 0.01 });
       const scaler = new cls({ device: "cpu", ...camelCaseKeys(case_.kwargs) });
       const x = torch.tensor(case_.x);
-      const [losses, scales, stepped, trackers]: [number[], number[], boolean[], unknown[]] = [[], [], [], []];
+      const [losses, scales, stepped, trackers]: [number[], number[], boolean[], unknown[]] = [
+        [],
+        [],
+        [],
+        [],
+      ];
       for (let t = 0; t < case_.steps; t++) {
         optimizer.zeroGrad();
         let loss = (model.forward(x) as torch.Tensor).pow(2).mean();

@@ -10,7 +10,18 @@ import { random } from "./random.js";
 import { schedulers } from "./schedulers.js";
 import { train } from "./train.js";
 
-const GROUPS = [layers, functions, losses, schedulers, train, autocast, gradScaler, random, dataOrder, checkpoints];
+const GROUPS = [
+  layers,
+  functions,
+  losses,
+  schedulers,
+  train,
+  autocast,
+  gradScaler,
+  random,
+  dataOrder,
+  checkpoints,
+];
 
 /** Runs every group of numeric cases that a folder has. */
 export async function numerics(folder: string, report: Report): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Tensor } from "@levin/torch";
-import { arrange, signatures } from "../signatures.js";
 import { build, type Spec } from "../models.js";
+import { arrange, type Parameter, signatures } from "../signatures.js";
 import { expectForwardBackward } from "./calls.js";
 import { expectClose, expectSame, type Tolerance } from "./compare.js";
 import { type Group, loadGroup, part } from "./group.js";
@@ -42,7 +42,13 @@ export const layers: Group = async (folder, report) => {
   }
 };
 
-/** Inputs go by place even where Python has a default for them (an LSTM's state); keyword arguments are options. */
+/** What levin takes by place although Python has a default for it. */
+const BY_PLACE = new Set(["hx", "offsets", "per_sample_weights"]);
+
+/** Inputs go by place, but for those with a default in Python, such as masks: these are options, as keyword arguments are. */
 function forwardArguments(case_: LayerCase, inputs: unknown[]): unknown[] {
-  return [...inputs, ...arrange(signatures.forwards[case_.module]?.slice(inputs.length), [], case_.call_kwargs)];
+  const signature = signatures.forwards[case_.module]?.map(
+    ([name, optional]): Parameter => [name, optional && !BY_PLACE.has(name)],
+  );
+  return signature === undefined ? [...inputs] : arrange(signature, inputs, case_.call_kwargs);
 }

@@ -23,10 +23,15 @@ export const losses: Group = async (folder, report) => {
       const cls = classOf<AnyModule>(torch.nn, "nn", loss);
       for (const reduction of reductions) {
         const grads = part(tensors, `${name}/${reduction}/grad/`);
-        const inputs = numbered(tensors, `${name}/input/`).map((x, i) => (String(i) in grads ? x.requiresGrad_() : x));
+        const inputs = numbered(tensors, `${name}/input/`).map((x, i) =>
+          String(i) in grads ? x.requiresGrad_() : x,
+        );
         const options = { reduction, ...kwargs, ...part(tensors, `${name}/option/`) };
-        const value = new cls(...arrange(signatures.modules[loss], [], options)).forward(...inputs) as torch.Tensor;
-        if (reduction === "none") expectClose("none", value, tensors[`${name}/none/value`] as torch.Tensor, about);
+        const value = new cls(...arrange(signatures.modules[loss], [], options)).forward(
+          ...inputs,
+        ) as torch.Tensor;
+        if (reduction === "none")
+          expectClose("none", value, tensors[`${name}/none/value`] as torch.Tensor, about);
         else expectNumber(reduction, value.item(), number(values[reduction] as number | string), about);
         value.sum().backward();
         for (const [i, want] of Object.entries(grads)) {

@@ -49,8 +49,10 @@ export const random: Group = async (folder, report) => {
       const state = build(model).stateDict();
       const next = torch.rand([1]).item<number>();
       expectSame("names of the state", Object.keys(state), Object.keys(digests));
-      for (const [name, want] of Object.entries(part(tensors, `${key}/`))) expectExact(name, state[name], want);
-      for (const [name, value] of Object.entries(state)) expectSame(`sha256 of ${name}`, sha256(value), digests[name]);
+      for (const [name, want] of Object.entries(part(tensors, `${key}/`)))
+        expectExact(name, state[name], want);
+      for (const [name, value] of Object.entries(state))
+        expectSame(`sha256 of ${name}`, sha256(value), digests[name]);
       expectNumber("the next torch.rand(1)", next, next_rand, { rtol: 0, atol: 0 });
     });
   }

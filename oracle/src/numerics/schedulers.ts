@@ -3,6 +3,7 @@ import { classOf } from "../levin.js";
 import { camelCaseKeys } from "../names.js";
 import { numberFunction } from "../python/evaluate.js";
 import { parsePython } from "../python/parse.js";
+import { arrange, signatures } from "../signatures.js";
 import { expectNumbers } from "./compare.js";
 import { type Group, loadGroup } from "./group.js";
 
@@ -43,20 +44,23 @@ export function optimizerOf(name: string, params: unknown, kwargs: Record<string
 export function schedulerOf([name, given]: SchedulerSpec, optimizer: AnyOptimizer): AnyScheduler {
   const space = torch.optim.lrScheduler;
   const swa = (torch.optim as unknown as { swaUtils?: unknown }).swaUtils;
-  const inSwa = name === "SWALR" && typeof (space as Record<string, unknown>)[name] !== "function" && swa !== undefined;
-  const cls = classOf<AnyScheduler>(inSwa ? swa : space, inSwa ? "optim.swaUtils" : "optim.lrScheduler", name);
-  const kwargs = camelCaseKeys(given);
+  const inSwa =
+    name === "SWALR" && typeof (space as Record<string, unknown>)[name] !== "function" && swa !== undefined;
+  const cls = classOf<AnyScheduler>(
+    inSwa ? swa : space,
+    inSwa ? "optim.swaUtils" : "optim.lrScheduler",
+    name,
+  );
+  const kwargs: Record<string, unknown> = { ...given, optimizer };
   if ("schedulers" in kwargs) {
-    const parts = (kwargs.schedulers as SchedulerSpec[]).map((spec) => schedulerOf(spec, optimizer));
-    if (name === "ChainedScheduler") return new cls(parts, { optimizer });
-    return new cls(optimizer, { ...kwargs, schedulers: parts });
+    kwargs.schedulers = (kwargs.schedulers as SchedulerSpec[]).map((spec) => schedulerOf(spec, optimizer));
   }
-  if ("lrLambda" in kwargs) {
-    const texts = kwargs.lrLambda as string | string[];
+  if ("lr_lambda" in kwargs) {
+    const texts = kwargs.lr_lambda as string | string[];
     const lambda = (text: string) => numberFunction(parsePython(text), "t");
-    kwargs.lrLambda = Array.isArray(texts) ? texts.map(lambda) : lambda(texts);
+    kwargs.lr_lambda = Array.isArray(texts) ? texts.map(lambda) : lambda(texts);
   }
-  return new cls(optimizer, kwargs);
+  return new cls(...arrange(signatures.schedulers[name], [], kwargs));
 }
 
 /** Learning rates (and momenta) step by step. */
@@ -76,7 +80,9 @@ export const schedulers: Group = async (folder, report) => {
       const momenta: number[][] = [];
       for (let t = 0; t <= case_.steps; t++) {
         rates.push(optimizer.paramGroups.map((g) => g.lr));
-        momenta.push(optimizer.paramGroups.map((g) => (g.momentum ?? (g.betas as number[] | undefined)?.[0]) as number));
+        momenta.push(
+          optimizer.paramGroups.map((g) => (g.momentum ?? (g.betas as number[] | undefined)?.[0]) as number),
+        );
         if (t === case_.steps) break;
         optimizer.step();
         if (case_.metrics === undefined) scheduler.step();

@@ -1,13 +1,13 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import * as torch from "@levin/torch";
+import { readJson } from "../json.js";
 import { functionOf } from "../levin.js";
 import { type AnyModule, build, type Spec } from "../models.js";
 import { camelCaseKeys } from "../names.js";
 import { arrange, signatures } from "../signatures.js";
 import { expectClose, expectNumbers, expectSame } from "./compare.js";
 import { type Group, isFloating, loadTensors, number, part, type Tensors } from "./group.js";
-import { readJson } from "../json.js";
 import { type AnyOptimizer, optimizerOf, type SchedulerSpec, schedulerOf } from "./schedulers.js";
 
 interface TrainCase {
@@ -36,7 +36,9 @@ export const train: Group = async (folder, report) => {
   const directory = join(folder, "train");
   let files: string[];
   try {
-    files = readdirSync(directory).filter((file) => file.endsWith(".json")).sort();
+    files = readdirSync(directory)
+      .filter((file) => file.endsWith(".json"))
+      .sort();
   } catch {
     return;
   }
@@ -57,7 +59,11 @@ function run(case_: TrainCase, tensors: Tensors): void {
   const [losses, extra, rates]: [number[], number[], number[][]] = [[], [], []];
 
   const backward = (i: number): torch.Tensor => {
-    const loss = lossOf(model, batchAt(tensors, "batch/x", i, case_), batchAt(tensors, "batch/y", i, case_)).div(micro);
+    const loss = lossOf(
+      model,
+      batchAt(tensors, "batch/x", i, case_),
+      batchAt(tensors, "batch/y", i, case_),
+    ).div(micro);
     loss.backward();
     return loss;
   };
@@ -109,7 +115,8 @@ function makeModel(case_: TrainCase, tensors: Tensors): AnyModule {
   // The recorded start is what the seed gives, before any change of type.
   for (const [key, value] of Object.entries(model.stateDict())) {
     const want = init[key];
-    if (want === undefined) expectSame("names of the state", Object.keys(model.stateDict()), Object.keys(init));
+    if (want === undefined)
+      expectSame("names of the state", Object.keys(model.stateDict()), Object.keys(init));
     else expectClose(`initial ${key}`, value, want.to(value.dtype), { rtol: 0, atol: 0 });
   }
   model.loadStateDict(init);
@@ -119,16 +126,29 @@ function makeModel(case_: TrainCase, tensors: Tensors): AnyModule {
 function makeOptimizer(case_: TrainCase, model: AnyModule): AnyOptimizer {
   const [name, kwargs] = case_.optimizer;
   if (case_.groups === undefined) return optimizerOf(name, [...model.parameters()], kwargs);
-  const groups = case_.groups.map(({ match, ...options }) => ({ match, options, params: [] as torch.Tensor[] }));
-  for (const [key, parameter] of model.namedParameters()) groups.find(({ match }) => key.includes(match))?.params.push(parameter);
-  return optimizerOf(name, groups.map(({ options, params }) => ({ ...camelCaseKeys(options), params })), kwargs);
+  const groups = case_.groups.map(({ match, ...options }) => ({
+    match,
+    options,
+    params: [] as torch.Tensor[],
+  }));
+  for (const [key, parameter] of model.namedParameters())
+    groups.find(({ match }) => key.includes(match))?.params.push(parameter);
+  return optimizerOf(
+    name,
+    groups.map(({ options, params }) => ({ ...camelCaseKeys(options), params })),
+    kwargs,
+  );
 }
 
 /** One micro batch of the recorded stream, in the run's precision. */
 function batchAt(tensors: Tensors, name: string, i: number, case_: TrainCase): torch.Tensor {
   const one = (tensors[name] as torch.Tensor).select(0, i);
   if (!isFloating(one)) return one;
-  return case_.precision === "64-true" ? one.double() : case_.precision === "bf16-true" ? one.bfloat16() : one;
+  return case_.precision === "64-true"
+    ? one.double()
+    : case_.precision === "bf16-true"
+      ? one.bfloat16()
+      : one;
 }
 
 type LossOf = (model: AnyModule, x: torch.Tensor, y: torch.Tensor) => torch.Tensor;

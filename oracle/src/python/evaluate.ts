@@ -25,12 +25,22 @@ class PythonFunction {
   constructor(readonly call: (args: unknown[], kwargs: Record<string, unknown>) => unknown) {}
 }
 
-const DTYPES = new Set(
-  ("float16 float32 float64 bfloat16 uint8 int8 int16 int32 int64 bool complex64 complex128 float double half long int short")
-    .split(" "),
-);
+const DTYPES: ReadonlySet<string> = new Set([
+  ...torch.dtypes,
+  "float",
+  "double",
+  "half",
+  "long",
+  "int",
+  "short",
+]);
 const DTYPE_ALIASES: Record<string, string> = {
-  float: "float32", double: "float64", half: "float16", long: "int64", int: "int32", short: "int16",
+  float: "float32",
+  double: "float64",
+  half: "float16",
+  long: "int64",
+  int: "int32",
+  short: "int16",
 };
 
 /** Python floats to numbers, tuples and lists to arrays: what levin takes. */
@@ -69,8 +79,12 @@ function inferredType(values: unknown[]): string | undefined {
 
 function torchAttribute(name: string): unknown {
   if (DTYPES.has(name)) return DTYPE_ALIASES[name] ?? name;
-  if (name === "nn") return new Space((inner) => (inner === "functional" ? functionalSpace : functionOf(torch.nn, "nn", inner)));
-  if (name === "linalg" || name === "fft" || name === "special") return new Space((inner) => ordinary(functionIn(name, inner)));
+  if (name === "nn")
+    return new Space((inner) =>
+      inner === "functional" ? functionalSpace : functionOf(torch.nn, "nn", inner),
+    );
+  if (["linalg", "fft", "special", "sparse"].includes(name))
+    return new Space((inner) => ordinary(functionIn(name, inner)));
   if (name === "Generator") return new PythonFunction(() => new torch.Generator());
   if (name === "manual_seed") return ordinary(functionOf(torch, "torch", name));
   const fn = functionOf(torch, "torch", name);
@@ -83,7 +97,9 @@ function torchAttribute(name: string): unknown {
   });
 }
 
-const functionalSpace = new Space((name) => ordinary(functionOf(torch.nn.functional, "nn.functional", name), signatures.functional[name]));
+const functionalSpace = new Space((name) =>
+  ordinary(functionOf(torch.nn.functional, "nn.functional", name), signatures.functional[name]),
+);
 
 function float(name: string, fn: (...args: number[]) => number): [string, PythonFunction] {
   return [name, new PythonFunction((args) => new PyFloat(fn(...args.map(Number_))))];
@@ -93,7 +109,8 @@ const mathSpace = new Space((name) => {
   const value = member(Math, name);
   if (typeof value === "function") return float(name, value as (...args: number[]) => number)[1];
   if (name === "pi" || name === "e") return new PyFloat(name === "pi" ? Math.PI : Math.E);
-  if (name === "inf" || name === "nan") return new PyFloat(name === "inf" ? Number.POSITIVE_INFINITY : Number.NaN);
+  if (name === "inf" || name === "nan")
+    return new PyFloat(name === "inf" ? Number.POSITIVE_INFINITY : Number.NaN);
   throw new NotCovered(`this reader knows no math.${name}`);
 });
 
@@ -115,15 +132,20 @@ const BUILTINS: Record<string, unknown> = {
   None: null,
   min: extreme((a, b) => a < b),
   max: extreme((a, b) => a > b),
-  abs: new PythonFunction(([x]) => (x instanceof PyFloat ? new PyFloat(Math.abs(x.value)) : Math.abs(Number_(x)))),
-  float: new PythonFunction(([x]) => new PyFloat(typeof x === "string" ? Number(x.replace("inf", "Infinity")) : Number_(x))),
+  abs: new PythonFunction(([x]) =>
+    x instanceof PyFloat ? new PyFloat(Math.abs(x.value)) : Math.abs(Number_(x)),
+  ),
+  float: new PythonFunction(
+    ([x]) => new PyFloat(typeof x === "string" ? Number(x.replace("inf", "Infinity")) : Number_(x)),
+  ),
   int: new PythonFunction(([x]) => Math.trunc(Number_(x))),
 };
 
 /** A number, whichever way it is held. */
 function Number_(value: unknown): number {
   if (value instanceof PyFloat) return value.value;
-  if (typeof value === "number" || typeof value === "bigint" || typeof value === "boolean") return Number(value);
+  if (typeof value === "number" || typeof value === "bigint" || typeof value === "boolean")
+    return Number(value);
   throw new TypeError(`wanted a number, got ${String(value)}`);
 }
 
@@ -158,7 +180,8 @@ function value(node: Node, names: Record<string, unknown>): unknown {
       const args = node.args.map((arg) => value(arg, names));
       const kwargs = Object.fromEntries(node.kwargs.map(([key, arg]) => [key, value(arg, names)]));
       const callee = value(node.callee, names);
-      if (!(callee instanceof PythonFunction)) throw new TypeError(`cannot call ${JSON.stringify(node.callee)}`);
+      if (!(callee instanceof PythonFunction))
+        throw new TypeError(`cannot call ${JSON.stringify(node.callee)}`);
       return callee.call(args, kwargs);
     }
     case "index":
@@ -168,9 +191,14 @@ function value(node: Node, names: Record<string, unknown>): unknown {
     case "unary":
       return unary(node.operator, value(node.operand, names));
     case "binary":
-      return shortCircuit(node, names) ?? binary(node.operator, value(node.left, names), value(node.right, names));
+      return (
+        shortCircuit(node, names) ?? binary(node.operator, value(node.left, names), value(node.right, names))
+      );
     case "compare":
-      return compare(value(node.first, names), node.rest.map(([operator, right]) => [operator, value(right, names)]));
+      return compare(
+        value(node.first, names),
+        node.rest.map(([operator, right]) => [operator, value(right, names)]),
+      );
     case "if":
       return truth(value(node.test, names)) ? value(node.then, names) : value(node.otherwise, names);
   }
@@ -181,7 +209,8 @@ function attribute(of: unknown, name: string): unknown {
   const found = member(of, camelCase(name));
   if (typeof found === "function") return ordinary((found as Callable).bind(of));
   if (name === "T" && of instanceof torch.Tensor) return (of as unknown as { t(): torch.Tensor }).t();
-  if (found === undefined) throw new NotCovered(`no ${camelCase(name)} on ${(of as object).constructor.name} in @levin/torch`);
+  if (found === undefined)
+    throw new NotCovered(`no ${camelCase(name)} on ${(of as object).constructor.name} in @levin/torch`);
   return found;
 }
 
@@ -192,6 +221,7 @@ function index(node: Node, names: Record<string, unknown>): unknown {
     const [from = null, to = null, step = null] = got.parts;
     return (torch.slice as Callable)(from, to, ...(step === null ? [] : [step]));
   };
+  if (node.kind === "list") return [one(node)]; // for one dimension, where a tuple is for several
   return node.kind === "tuple" ? node.items.map(one) : one(node);
 }
 
@@ -214,14 +244,30 @@ function shortCircuit(node: Node & { kind: "binary" }, names: Record<string, unk
 
 function unary(operator: string, operand: unknown): unknown {
   if (operator === "not") return !truth(operand);
-  if (operand instanceof torch.Tensor) return operator === "-" ? (operand as unknown as { neg(): unknown }).neg() : operand;
+  if (operand instanceof torch.Tensor)
+    return operator === "-" ? (operand as unknown as { neg(): unknown }).neg() : operand;
   if (operator === "+") return operand;
   if (operand instanceof PyFloat) return new PyFloat(-operand.value);
   return typeof operand === "bigint" ? -operand : -Number_(operand);
 }
 
 const TENSOR_OPERATORS: Record<string, string> = {
-  "+": "add", "-": "sub", "*": "mul", "/": "div", "**": "pow", "@": "matmul", "%": "remainder",
+  "+": "add",
+  "-": "sub",
+  "*": "mul",
+  "/": "div",
+  "**": "pow",
+  "@": "matmul",
+  "%": "remainder",
+};
+
+const TENSOR_COMPARISONS: Record<string, string> = {
+  "==": "eq",
+  "!=": "ne",
+  "<": "lt",
+  "<=": "le",
+  ">": "gt",
+  ">=": "ge",
 };
 
 function tensorOperator(operator: string, left: unknown, right: unknown): unknown {
@@ -234,7 +280,8 @@ function tensorOperator(operator: string, left: unknown, right: unknown): unknow
 }
 
 function binary(operator: string, left: unknown, right: unknown): unknown {
-  if (left instanceof torch.Tensor || right instanceof torch.Tensor) return tensorOperator(operator, left, right);
+  if (left instanceof torch.Tensor || right instanceof torch.Tensor)
+    return tensorOperator(operator, left, right);
   if (operator === "+" && Array.isArray(left) && Array.isArray(right)) return [...left, ...right];
   const isFloat = left instanceof PyFloat || right instanceof PyFloat || operator === "/";
   if (isFloat || (operator === "**" && Number_(right) < 0)) {
@@ -246,31 +293,50 @@ function binary(operator: string, left: unknown, right: unknown): unknown {
 
 function arithmetic(operator: string, a: number, b: number): number {
   switch (operator) {
-    case "+": return a + b;
-    case "-": return a - b;
-    case "*": return a * b;
-    case "/": return a / b;
-    case "//": return Math.floor(a / b);
-    case "%": return a - b * Math.floor(a / b);
-    case "**": return a ** b;
-    default: throw new NotCovered(`this reader knows no ${operator} between numbers`);
+    case "+":
+      return a + b;
+    case "-":
+      return a - b;
+    case "*":
+      return a * b;
+    case "/":
+      return a / b;
+    case "//":
+      return Math.floor(a / b);
+    case "%":
+      return a - b * Math.floor(a / b);
+    case "**":
+      return a ** b;
+    default:
+      throw new NotCovered(`this reader knows no ${operator} between numbers`);
   }
 }
 
 function integers(operator: string, a: bigint, b: bigint): bigint {
   const remainder = (x: bigint, y: bigint) => ((x % y) + y) % y;
   switch (operator) {
-    case "+": return a + b;
-    case "-": return a - b;
-    case "*": return a * b;
-    case "//": return (a - remainder(a, b)) / b;
-    case "%": return remainder(a, b);
-    case "**": return a ** b;
-    default: throw new NotCovered(`this reader knows no ${operator} between integers`);
+    case "+":
+      return a + b;
+    case "-":
+      return a - b;
+    case "*":
+      return a * b;
+    case "//":
+      return (a - remainder(a, b)) / b;
+    case "%":
+      return remainder(a, b);
+    case "**":
+      return a ** b;
+    default:
+      throw new NotCovered(`this reader knows no ${operator} between integers`);
   }
 }
 
-function compare(first: unknown, rest: [string, unknown][]): boolean {
+function compare(first: unknown, rest: [string, unknown][]): unknown {
+  const [only, ...others] = rest;
+  if (first instanceof torch.Tensor && only !== undefined && others.length === 0) {
+    return (member(first, TENSOR_COMPARISONS[only[0]] as string) as Callable).call(first, plain(only[1]));
+  }
   let left = first;
   for (const [operator, right] of rest) {
     if (!compareTwo(operator, left, right)) return false;
@@ -283,11 +349,17 @@ function compareTwo(operator: string, left: unknown, right: unknown): boolean {
   if (typeof left === "string" || typeof right === "string") return (left === right) === (operator === "==");
   const [a, b] = [Number_(left), Number_(right)];
   switch (operator) {
-    case "==": return a === b;
-    case "!=": return a !== b;
-    case "<": return a < b;
-    case "<=": return a <= b;
-    case ">": return a > b;
-    default: return a >= b;
+    case "==":
+      return a === b;
+    case "!=":
+      return a !== b;
+    case "<":
+      return a < b;
+    case "<=":
+      return a <= b;
+    case ">":
+      return a > b;
+    default:
+      return a >= b;
   }
 }

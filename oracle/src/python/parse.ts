@@ -30,7 +30,8 @@ function tokens(text: string): Token[] {
   while (text.slice(at).trim() !== "") {
     TOKEN.lastIndex = at;
     const match = TOKEN.exec(text);
-    if (match === null) throw new SyntaxError(`cannot read ${JSON.stringify(text.slice(at))} in ${JSON.stringify(text)}`);
+    if (match === null)
+      throw new SyntaxError(`cannot read ${JSON.stringify(text.slice(at))} in ${JSON.stringify(text)}`);
     const group = match.slice(1).findIndex((part) => part !== undefined);
     found.push({ kind: kinds[group] as Token["kind"], text: match[group + 1] as string });
     at = TOKEN.lastIndex;
@@ -85,7 +86,9 @@ class Parser {
 
   #unexpected(wanted?: string): never {
     const what = this.#next.kind === "end" ? "the end" : JSON.stringify(this.#next.text);
-    throw new SyntaxError(`unexpected ${what}${wanted ? `, wanted ${wanted}` : ""} in ${JSON.stringify(this.#text)}`);
+    throw new SyntaxError(
+      `unexpected ${what}${wanted ? `, wanted ${wanted}` : ""} in ${JSON.stringify(this.#text)}`,
+    );
   }
 
   /** `a`, or the tuple `a, b`, up to a closing symbol. */
@@ -221,7 +224,8 @@ class Parser {
       const exact = BigInt(token.text);
       return { kind: "int", value: Number.isSafeInteger(Number(exact)) ? Number(exact) : exact };
     }
-    if (token.kind === "string") return { kind: "string", value: token.text.slice(1, -1).replace(/\\(.)/g, "$1") };
+    if (token.kind === "string")
+      return { kind: "string", value: token.text.slice(1, -1).replace(/\\(.)/g, "$1") };
     if (token.kind === "name") return { kind: "name", name: token.text };
     this.#at -= 1;
     return this.#unexpected();
