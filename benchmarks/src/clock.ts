@@ -39,7 +39,9 @@ export class Clock {
   }
 
   /** The numbers of a measurement; `batch` is the samples per step. */
-  result(batch: number): Pick<Measurement, "samples_per_s" | "ms_per_step" | "ms_min" | "ms_max" | "steps" | "final_loss"> {
+  result(
+    batch: number,
+  ): Pick<Measurement, "samples_per_s" | "ms_per_step" | "ms_min" | "ms_max" | "steps" | "final_loss"> {
     const times = this.times.slice(0, this.chunks);
     const perStep = median(times) / this.size;
     return {

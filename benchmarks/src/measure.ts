@@ -20,7 +20,7 @@ export async function measure(workload: Workload | "startup", options: MeasureOp
   if (engine === "levin") await (await import("./levin-engine.js")).runLevin(workload, clock);
   else (await import("./torch-engine.js")).runTorch(workload, clock);
   return {
-    workload: workload === "loader" ? "loader-workers0" : workload,
+    workload,
     engine,
     ...clock.result(BATCH[workload]),
     peak_rss_mb: round(process.resourceUsage().maxRSS / 1024, 1),

@@ -36,7 +36,10 @@ class Block extends nn.Module {
     this.short = (
       stride === 1 && channelsIn === channels
         ? new nn.Identity()
-        : new nn.Sequential(new nn.Conv2d(channelsIn, channels, 1, { stride, bias: false }), new nn.BatchNorm2d(channels))
+        : new nn.Sequential(
+            new nn.Conv2d(channelsIn, channels, 1, { stride, bias: false }),
+            new nn.BatchNorm2d(channels),
+          )
     ) as Net;
   }
 
@@ -69,7 +72,10 @@ class Layer extends nn.Module {
 
   override forward(input: Tensor): Tensor {
     const [b, t, c] = input.shape as [number, number, number];
-    const heads = this.qkv.forward(this.ln1.forward(input)).view([b, t, 3, this.#heads, c / this.#heads]).permute([2, 0, 3, 1, 4]);
+    const heads = this.qkv
+      .forward(this.ln1.forward(input))
+      .view([b, t, 3, this.#heads, c / this.#heads])
+      .permute([2, 0, 3, 1, 4]);
     const [q, k, v] = [heads.select(0, 0), heads.select(0, 1), heads.select(0, 2)];
     const y = F.scaledDotProductAttention(q, k, v, { isCausal: true });
     const x = input.add(this.out.forward(y.transpose(1, 2).reshape([b, t, c])));
@@ -114,8 +120,13 @@ class CharLSTM extends nn.Module {
 
   constructor(vocab = 65, width = 64, hidden = 128) {
     super();
-    const LSTM = (nn as Record<string, unknown>).LSTM as (new (...args: unknown[]) => CharLSTM["lstm"]) | undefined;
-    if (LSTM === undefined) throw new Error("the workload lstm needs nn.LSTM, which @levin/torch does not have yet");
+    const LSTM = (nn as Record<string, unknown>).LSTM as
+      | (new (
+          ...args: unknown[]
+        ) => CharLSTM["lstm"])
+      | undefined;
+    if (LSTM === undefined)
+      throw new Error("the workload lstm needs nn.LSTM, which @levin/torch does not have yet");
     this.embed = new nn.Embedding(vocab, width);
     this.lstm = new LSTM(width, hidden, { numLayers: 1, batchFirst: true });
     this.head = new nn.Linear(hidden, vocab);
@@ -162,9 +173,15 @@ export function makeModel(workload: Workload): Model {
     case "cnn":
       return {
         net: new nn.Sequential(
-          new nn.Conv2d(1, 16, 3, { padding: 1, bias: false }), new nn.BatchNorm2d(16), new nn.ReLU(),
-          new Block(16, 16, 1), new Block(16, 32, 2), new Block(32, 64, 2),
-          new nn.AdaptiveAvgPool2d(1), new nn.Flatten(), new nn.Linear(64, 10),
+          new nn.Conv2d(1, 16, 3, { padding: 1, bias: false }),
+          new nn.BatchNorm2d(16),
+          new nn.ReLU(),
+          new Block(16, 16, 1),
+          new Block(16, 32, 2),
+          new Block(32, 64, 2),
+          new nn.AdaptiveAvgPool2d(1),
+          new nn.Flatten(),
+          new nn.Linear(64, 10),
         ) as Net,
         loss: crossEntropy,
         optimizer: (parameters) => new optim.SGD(parameters, { lr: 0.05, momentum: 0.9, weightDecay: 5e-4 }),
@@ -173,7 +190,8 @@ export function makeModel(workload: Workload): Model {
       return {
         net: new GPT(),
         loss: sequenceCrossEntropy,
-        optimizer: (parameters) => new optim.AdamW(parameters, { lr: 1e-3, weightDecay: 0.1, betas: [0.9, 0.95] }),
+        optimizer: (parameters) =>
+          new optim.AdamW(parameters, { lr: 1e-3, weightDecay: 0.1, betas: [0.9, 0.95] }),
       };
     case "lstm":
       return {
@@ -182,6 +200,9 @@ export function makeModel(workload: Workload): Model {
         optimizer: (parameters) => new optim.Adam(parameters, { lr: 3e-3 }),
       };
     case "loader":
-      throw new Error("the workload loader has no model");
+    case "loader-workers2":
+    case "loader-single":
+    case "loader-single-workers2":
+      throw new Error(`the workload ${workload} has no model`);
   }
 }

@@ -10,6 +10,9 @@ export const PLAN = {
   infer: [20, 7, 60],
   val: [20, 7, 60],
   loader: [10, 7, 60],
+  "loader-workers2": [10, 7, 60],
+  "loader-single": [10, 7, 60],
+  "loader-single-workers2": [10, 7, 60],
 } as const satisfies Record<string, readonly [warmup: number, chunks: number, size: number]>;
 
 /** A workload that runs in one process. */
@@ -27,14 +30,27 @@ export const BATCH: Record<Workload, number> = {
   infer: 256,
   val: 256,
   loader: 64,
+  "loader-workers2": 64,
+  "loader-single": 64,
+  "loader-single-workers2": 64,
 };
 
 /** `levin`: under the Trainer. `torch`: the loop one writes by hand on `@levin/torch`. */
 export type Engine = "levin" | "torch";
 
+/** Whether nothing but loading is measured. */
+export function isLoader(workload: string): boolean {
+  return workload.startsWith("loader");
+}
+
+/** How many workers load. */
+export function workersOf(workload: string): number {
+  return workload.endsWith("-workers2") ? 2 : 0;
+}
+
 /** The engines that a workload has. */
 export function enginesOf(workload: Workload | "startup"): Engine[] {
-  if (workload === "loader") return ["torch"];
+  if (isLoader(workload)) return ["torch"];
   if (workload === "mlp-default" || workload === "tiny-log") return ["levin"];
   return ["levin", "torch"];
 }
@@ -63,5 +79,7 @@ export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   if (sorted.length === 0) return Number.NaN;
-  return sorted.length % 2 === 1 ? (sorted[middle] as number) : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
+  return sorted.length % 2 === 1
+    ? (sorted[middle] as number)
+    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
 }

@@ -12,9 +12,13 @@ export function runStartup(engine: Engine, threads: number): Measurement {
   let peak = 0;
   for (let i = 0; i < 4; i++) {
     const begin = performance.now();
-    const child = spawnSync(process.execPath, ["--import", `data:text/javascript,${encodeURIComponent(REPORT)}`, CHILD, engine], {
-      encoding: "utf8",
-    });
+    const child = spawnSync(
+      process.execPath,
+      ["--import", `data:text/javascript,${encodeURIComponent(REPORT)}`, CHILD, engine],
+      {
+        encoding: "utf8",
+      },
+    );
     times.push(performance.now() - begin);
     if (child.status !== 0) throw new Error(`the start-up process failed:\n${child.stderr}`);
     peak = Math.max(peak, Number(/peak (\d+)/.exec(child.stderr)?.[1] ?? 0));

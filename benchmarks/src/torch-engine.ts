@@ -1,14 +1,14 @@
-import * as torch from "@levin/torch";
 import type { Tensor } from "@levin/torch";
+import * as torch from "@levin/torch";
 import type { Clock } from "./clock.js";
 import { makeLoader } from "./data.js";
-import { makeModel, type Model } from "./models.js";
-import type { Workload } from "./plan.js";
+import { type Model, makeModel } from "./models.js";
+import { isLoader, type Workload } from "./plan.js";
 
 /** Runs a workload as the loop one writes by hand on `@levin/torch`. */
 export function runTorch(workload: Workload, clock: Clock): void {
   const loader = makeLoader(workload);
-  if (workload === "loader") return repeat(loader, () => clock.tick());
+  if (isLoader(workload)) return repeat(loader, () => clock.tick());
   const model = makeModel(workload);
   if (workload === "infer") return infer(model, loader, clock);
   if (workload === "val") return validate(model, loader, clock);
