@@ -75,8 +75,17 @@ export class WriterThread {
     const worker = this.#worker;
     worker.ref();
     worker.postMessage(posted);
-    const [answer] = (await once(worker, "message")) as [WriterAnswer];
-    worker.unref();
+    const settled = new AbortController();
+    const { signal } = settled;
+    const answered = once(worker, "message", { signal }).then(([message]) => message as WriterAnswer);
+    const ended = once(worker, "exit", { signal }).then(() => ({
+      message: "The thread that writes checkpoints has ended.",
+    }));
+    const answer = await Promise.race([answered, ended]).finally(() => {
+      for (const waiting of [answered, ended]) waiting.catch(() => {}); // of the other one nothing is wanted any more
+      settled.abort();
+      worker.unref();
+    });
     if (answer) throw new LightningError(answer.message);
   }
 
