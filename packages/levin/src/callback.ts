@@ -179,7 +179,7 @@ export abstract class Callback {
     return {};
   }
   /** Takes back what {@link stateDict} gave. */
-  loadStateDict(_state: Record<string, unknown>): void {}
+  loadStateDict(_stateDict: Record<string, unknown>): void {}
   /** Before a checkpoint is written; may add to it. */
   onSaveCheckpoint(_trainer: Trainer, _module: LightningModule, _checkpoint: CheckpointContent): void {}
   /** When a checkpoint was read, before the states are taken from it. */

@@ -61,7 +61,7 @@ interface Original {
   parameters: ParameterToPrune[];
 }
 
-const parameterNames = ["weight", "bias"] as const;
+const allNames = ["weight", "bias"] as const;
 const functionNames = ["ln_structured", "l1_unstructured", "random_structured", "random_unstructured"];
 
 /**
@@ -74,7 +74,7 @@ const functionNames = ["ln_structured", "l1_unstructured", "random_structured", 
  * @see https://docs.pytorch.org/tutorials/intermediate/pruning_tutorial.html
  */
 export class ModelPruning extends Callback {
-  static readonly PARAMETER_NAMES = parameterNames;
+  static readonly PARAMETER_NAMES = allNames;
   readonly amount: number | ((epoch: number) => number);
   readonly #options: ModelPruningOptions;
   readonly #name: string;
@@ -93,8 +93,8 @@ export class ModelPruning extends Callback {
     this.#options = options;
     this.#parameters = options.parametersToPrune ?? [];
     for (const name of options.parameterNames ?? []) {
-      if (!parameterNames.includes(name)) {
-        throw wrong(`parameterNames was given "${name}"; there are ${parameterNames.join(" and ")}.`);
+      if (!allNames.includes(name)) {
+        throw wrong(`parameterNames was given "${name}"; there are ${allNames.join(" and ")}.`);
       }
     }
     this.amount = options.amount ?? 0.5;
@@ -122,7 +122,7 @@ export class ModelPruning extends Callback {
   }
 
   override setup(_trainer: Trainer, module: LightningModule): void {
-    const names = this.#options.parameterNames ?? parameterNames;
+    const names = this.#options.parameterNames ?? allNames;
     const all = ModelPruning.sanitizeParametersToPrune(module, this.#parameters, names);
     this.#parameters = this.filterParametersToPrune(all);
     if ((this.#options.useLotteryTicketHypothesis ?? true) === false) return;
@@ -223,11 +223,11 @@ export class ModelPruning extends Callback {
   static sanitizeParametersToPrune(
     module: LightningModule,
     parametersToPrune: readonly ParameterToPrune[] = [],
-    names: readonly string[] = parameterNames,
+    parameterNames: readonly string[] = allNames,
   ): readonly ParameterToPrune[] {
     const modules = module.modules().filter((each) => !isContainer(each));
     if (parametersToPrune.length === 0) {
-      return names.flatMap((name) =>
+      return parameterNames.flatMap((name) =>
         modules
           .filter((each) => fieldOf(each, name) instanceof nn.Parameter)
           .map((each): ParameterToPrune => [each, name]),

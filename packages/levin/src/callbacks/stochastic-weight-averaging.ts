@@ -240,8 +240,9 @@ export class StochasticWeightAveraging extends Callback {
   }
 
   /** The mean of all values, with another one. */
-  static avgFn(averaged: Tensor, current: Tensor, numAveraged: number): Tensor {
-    return averaged.add(current.sub(averaged).div(numAveraged + 1));
+  static avgFn(averagedModelParameter: Tensor, modelParameter: Tensor, numAveraged: number): Tensor {
+    const change = modelParameter.sub(averagedModelParameter);
+    return averagedModelParameter.add(change.div(numAveraged + 1));
   }
 
   override stateDict(): Record<string, unknown> {
