@@ -85,9 +85,28 @@ export type {
   TrainerFunction,
 } from "./hooks.js";
 export type { SaveHyperparametersOptions } from "./hyperparameters.js";
-export { CSVLogger } from "./loggers/csv.js";
+export { ConsoleLogger, type ConsoleLoggerOptions } from "./loggers/console.js";
+export { CSVLogger, type CSVLoggerOptions, ExperimentWriter } from "./loggers/csv.js";
+export { JSONLLogger, type JSONLLoggerOptions } from "./loggers/jsonl.js";
 export { Logger, type LoggerStatus, type Metrics } from "./loggers/logger.js";
-export { TensorBoardLogger } from "./loggers/tensorboard.js";
+export type { AddEmbeddingOptions } from "./loggers/tensorboard/embedding.js";
+export type { Histogram, HistogramBins } from "./loggers/tensorboard/histogram.js";
+export type { HparamValue } from "./loggers/tensorboard/hparams.js";
+export type { CustomScalarsChart, CustomScalarsLayout } from "./loggers/tensorboard/summary.js";
+export {
+  type AddAudioOptions,
+  type AddHistogramOptions,
+  type AddHparamsOptions,
+  type AddImageOptions,
+  type AddMeshOptions,
+  type AddPrCurveOptions,
+  type AddScalarOptions,
+  type AddVideoOptions,
+  SummaryWriter,
+  type SummaryWriterOptions,
+  type WalltimeOptions,
+} from "./loggers/tensorboard/summary-writer.js";
+export { TensorBoardLogger, type TensorBoardLoggerOptions } from "./loggers/tensorboard.js";
 export { setQuiet } from "./messages.js";
 export { LightningModule } from "./module.js";
 export {

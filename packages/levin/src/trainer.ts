@@ -31,7 +31,7 @@ import { explainFit } from "./explain/explain.js";
 import type { Explanation } from "./explain/explanation.js";
 import type { Awaitable, TrainerFunction } from "./hooks.js";
 import { DummyLogger } from "./loggers/dummy.js";
-import type { Logger } from "./loggers/logger.js";
+import { finalizeLoggers, type Logger } from "./loggers/logger.js";
 import { TensorBoardLogger } from "./loggers/tensorboard.js";
 import { Logging } from "./logging/logging.js";
 import type { Results } from "./logging/results.js";
@@ -478,7 +478,7 @@ export class Trainer {
       await callDataModule(this.run.recorder, datamodule, "teardown", () => datamodule.teardown(state.fn!));
     await dispatch(this.run.hooks.teardown, state.fn);
     module[attachment].currentHook = null;
-    for (const logger of this.loggers) logger.finalize("success");
+    await finalizeLoggers(this.loggers, "success");
     this.profiler.describe();
     state.status = "finished";
     this.setStage(null);
@@ -697,9 +697,12 @@ export class Trainer {
       await dispatch(this.run.hooks.onException, error);
       if (this.datamodule) await this.datamodule.onException(error);
     } finally {
-      for (const logger of this.loggers) logger.finalize("failed");
-      this.profiler.teardown(this.state.fn);
-      await this.#teardown();
+      try {
+        await finalizeLoggers(this.loggers, "failed");
+      } finally {
+        this.profiler.teardown(this.state.fn);
+        await this.#teardown();
+      }
     }
   }
 

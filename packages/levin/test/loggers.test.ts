@@ -3,8 +3,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as torch from "@levin/torch";
 import { nn, optim, type Tensor } from "@levin/torch";
-import { CSVLogger, LightningModule, type Logger, setQuiet, TensorBoardLogger, Trainer } from "levin";
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import {
+  ConsoleLogger,
+  CSVLogger,
+  JSONLLogger,
+  LightningModule,
+  type Logger,
+  SummaryWriter,
+  setQuiet,
+  TensorBoardLogger,
+  Trainer,
+  type TrainerOptions,
+} from "levin";
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 
 let folder = "";
 beforeAll(() => setQuiet(true));
@@ -37,7 +48,7 @@ class Net extends LightningModule<Tensor> {
 
 const batches = (count: number) => new Set(Array.from({ length: count }, () => torch.ones([2, 1])));
 
-const fit = (logger: Logger | boolean) =>
+const fit = (logger: Logger | Logger[] | boolean, options: TrainerOptions = {}) =>
   new Trainer({
     accelerator: "cpu",
     maxEpochs: 1,
@@ -47,9 +58,10 @@ const fit = (logger: Logger | boolean) =>
     enableCheckpointing: false,
     enableProgressBar: false,
     enableModelSummary: false,
+    ...options,
   }).fit(new Net(), { trainDataloaders: batches(2), valDataloaders: batches(1) });
 
-for (const make of [CSVLogger, TensorBoardLogger]) {
+for (const make of [CSVLogger, JSONLLogger, TensorBoardLogger]) {
   describe(make.name, () => {
     it("gives each run a version after the highest that is there", async () => {
       mkdirSync(join(folder, "runs", "version_7"), { recursive: true });
@@ -99,9 +111,9 @@ describe("CSVLogger", () => {
     const logger = new CSVLogger(folder, { prefix: "p" });
     logger.logMetrics({ b: 1.5 }, 0);
     logger.save();
-    logger.finalize();
+    logger.finalize("success");
     logger.logMetrics({ a: Number.NaN, "c,d": Number.NEGATIVE_INFINITY }, 1);
-    logger.finalize();
+    logger.finalize("success");
     expect(readFileSync(join(logger.logDir, "metrics.csv"), "utf8")).toBe(
       'p-a,p-b,"p-c,d",step\r\n,1.5,,0\r\nnan,,-inf,1\r\n',
     );
@@ -123,5 +135,99 @@ describe("TensorBoardLogger", () => {
     logger.logMetrics({ x: 1 }, 0);
     logger.finalize("success");
     expect(readdirSync(join(folder, "runs", "version_0", "eval")).length).toBe(2);
+  });
+});
+
+describe("JSONLLogger", () => {
+  it("writes a line of JSON for each time that something is logged", async () => {
+    const logger = new JSONLLogger(folder, { prefix: "p" });
+    await fit(logger);
+    logger.logMetrics({ odd: Number.NaN, far: Number.NEGATIVE_INFINITY });
+    logger.finalize("success");
+    const lines = readFileSync(join(logger.logDir, "metrics.jsonl"), "utf8")
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(lines.map(({ time, ...line }) => [typeof time, line])).toEqual([
+      ["number", { step: 0, "p-x": 0, "p-epoch": 0 }],
+      ["number", { step: 1, "p-x": 0.25, "p-epoch": 0 }],
+      ["number", { step: 1, "p-v": 1, "p-epoch": 0 }],
+      ["number", { "p-odd": "NaN", "p-far": "-Infinity" }],
+    ]);
+  });
+});
+
+describe("ConsoleLogger", () => {
+  it("prints lines for people or as JSON", async () => {
+    const printed: string[] = [];
+    const spy = vi
+      .spyOn(process.stdout, "write")
+      .mockImplementation((text) => printed.push(String(text)) > 0);
+    try {
+      await fit(new ConsoleLogger());
+      new ConsoleLogger({ format: "json" }).logHyperparams({ lr: 0.1, nested: { deep: true } });
+    } finally {
+      spy.mockRestore();
+    }
+    expect(printed).toEqual([
+      "hparams  lr 0.1  sizes [1,2]  nested/name net\n",
+      "step 0  x 0  epoch 0\n",
+      "step 1  x 0.25  epoch 0\n",
+      "step 1  v 1  epoch 0\n",
+      '{"hparams":{"lr":0.1,"nested/deep":true}}\n',
+    ]);
+  });
+});
+
+describe("several loggers", () => {
+  it("all get what is logged, and are told of the end even where one fails at it", async () => {
+    class Failing extends CSVLogger {
+      override finalize(): void {
+        throw new Error("no room left");
+      }
+    }
+    const last = new CSVLogger(folder, { name: "last" });
+    await expect(fit([new Failing(folder), last])).rejects.toThrow("no room left");
+    expect(readFileSync(join(last.logDir, "metrics.csv"), "utf8").split("\r\n").length).toBe(5);
+  });
+
+  it("let programs use experiments in a fastDevRun, which logs nothing", async () => {
+    class Drawing extends Net {
+      override onTrainStart(): void {
+        (this.logger as TensorBoardLogger).experiment.addText("note", "x");
+        (this.loggers[0] as TensorBoardLogger).experiment.getLogdir().trim();
+      }
+    }
+    const trainer = new Trainer({
+      fastDevRun: true,
+      logger: new TensorBoardLogger(folder),
+      accelerator: "cpu",
+    });
+    await trainer.fit(new Drawing(), { trainDataloaders: batches(1), valDataloaders: batches(1) });
+    expect([trainer.state.status, readdirSync(folder)]).toEqual(["finished", []]);
+  });
+});
+
+describe("SummaryWriter", () => {
+  it("tells what is wrong with what it is given", () => {
+    const writer = new SummaryWriter(folder);
+    expect(() => writer.addImage("x", torch.ones([4, 4]))).toThrow(/names 3 dimensions.*dataformats/);
+    expect(() => writer.addImage("x", torch.ones([2, 4, 4]))).toThrow("1, 3 or 4 channels");
+    expect(() => writer.addImage("x", torch.ones([2, 4]), 0, { dataformats: "AB" })).toThrow(
+      "HW, CHW or NCHW",
+    );
+    expect(() => writer.addScalar("x", torch.ones([2]))).toThrow("one element");
+    expect(() => writer.addHistogram("x", torch.ones([0]))).toThrow("nothing to count");
+    expect(() => writer.addAudio("x", torch.ones([2, 9]))).toThrow("one channel");
+    expect(() => writer.addEmbedding(torch.ones([2, 2]), { metadata: ["a"] })).toThrow("each of the 2 rows");
+    writer.close();
+  });
+
+  it("goes on with a new file after it was closed", () => {
+    const writer = new SummaryWriter(folder);
+    writer.close();
+    writer.addScalar("x", 1);
+    writer.close();
+    expect(readdirSync(folder).length).toBe(2);
   });
 });

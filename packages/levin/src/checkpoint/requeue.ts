@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { finalizeLoggers } from "../loggers/logger.js";
 import { note, warn } from "../messages.js";
 import type { Trainer } from "../trainer.js";
 import { fileSystemOf, joinPath } from "./file-system.js";
@@ -14,7 +15,7 @@ export async function findHpcCheckpoint(folder: string): Promise<string | null> 
 
 /** Saves where the run is, and tells SLURM to queue the job again: it then goes on from there. */
 export async function requeue(trainer: Trainer): Promise<void> {
-  for (const logger of trainer.loggers) logger.finalize("finished");
+  await finalizeLoggers(trainer.loggers, "finished");
   const folder = trainer.defaultRootDir;
   const version = ((await lastVersion(folder)) ?? 0) + 1;
   await trainer.saveCheckpoint(joinPath(folder, `${prefix}${version}.ckpt`));

@@ -1,19 +1,11 @@
-import {
-  appendFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { ArgumentError } from "@levin/torch";
 import { warn } from "../messages.js";
 import { formatFloat } from "../python-format.js";
-import { FlushTimer } from "./flush.js";
 import { writeHyperparameters } from "./hyperparameters.js";
-import { Logger, type Metrics } from "./logger.js";
+import { LogFile } from "./log-file.js";
+import { addPrefix, Logger, type LoggerStatus, type Metrics } from "./logger.js";
 import { nextVersion, versionFolder } from "./versions.js";
 
 /** What {@link CSVLogger} may be told. */
@@ -42,8 +34,7 @@ export class CSVLogger extends Logger {
   readonly #prefix: string;
   readonly #flushEvery: number;
   #version: string | number | undefined;
-  #table: CsvTable | null = null;
-  #hparams: Record<string, unknown> = {};
+  #experiment: ExperimentWriter | null = null;
 
   /** @param saveDir the folder under which experiments are saved */
   constructor(saveDir: string, options: CSVLoggerOptions = {}) {
@@ -60,7 +51,7 @@ export class CSVLogger extends Logger {
     this.#saveDir = saveDir;
     this.#name = name ?? "";
     this.#version = version;
-    this.#prefix = prefix === "" ? "" : `${prefix}-`;
+    this.#prefix = prefix;
     this.#flushEvery = flushLogsEveryNSteps;
   }
 
@@ -85,86 +76,89 @@ export class CSVLogger extends Logger {
     return join(this.rootDir, versionFolder(this.version));
   }
 
+  /** What writes the files. */
+  get experiment(): ExperimentWriter {
+    this.#experiment ??= new ExperimentWriter(this.logDir);
+    return this.#experiment;
+  }
+
   override logMetrics(metrics: Metrics, step?: number): void {
-    const table = this.#open();
-    const at = step ?? table.pending;
-    table.add(metrics, this.#prefix, at);
+    const at = step ?? this.experiment.metrics.length;
+    this.experiment.logMetrics(addPrefix(metrics, this.#prefix), at);
     if ((at + 1) % this.#flushEvery === 0) this.save();
   }
 
   override logHyperparams(params: Record<string, unknown>): void {
-    this.#open();
-    Object.assign(this.#hparams, params);
-    writeHyperparameters(join(this.logDir, "hparams.yaml"), this.#hparams);
+    this.experiment.logHparams(params);
   }
 
   override save(): void {
-    this.#open().timer.soon();
+    this.experiment.save();
   }
 
-  override finalize(): void {
-    this.#table?.timer.close();
-    this.#table = null;
+  override finalize(_status: LoggerStatus): void {
+    this.#experiment?.close();
   }
-
-  #open(): CsvTable {
-    this.#table ??= new CsvTable(this.logDir, this.#columns);
-    return this.#table;
-  }
-
-  /** The columns so far, which outlive a finished run: another one with the same logger goes on with the file. */
-  readonly #columns: string[] = [];
 }
 
 /** As Python's csv module ends lines. */
 const lineEnd = "\r\n";
 
-/** Rows of metrics on their way to a file. */
-class CsvTable {
-  readonly timer = new FlushTimer(() => this.#write());
-  readonly #path: string;
-  readonly #columns: string[];
-  #rows: Metrics[] = [];
+/** Writes the files of a {@link CSVLogger}. */
+export class ExperimentWriter {
+  /** The rows that are not written yet. */
+  metrics: Metrics[] = [];
+  readonly hparams: Record<string, unknown> = {};
+  readonly metricsFilePath: string;
+  #columns: readonly string[] = [];
+  #known = new Set<string>();
+  #file: LogFile | null = null;
 
-  constructor(folder: string, columns: string[]) {
-    this.#columns = columns;
-    this.#path = join(folder, "metrics.csv");
-    if (columns.length === 0 && existsSync(folder) && readdirSync(folder).length > 0) {
-      warn(`CSVLogger: the folder ${folder} is not empty. A metrics.csv in it is replaced.`);
-      rmSync(this.#path, { force: true });
+  /** @param logDir the folder of the run */
+  constructor(readonly logDir: string) {
+    this.metricsFilePath = join(logDir, "metrics.csv");
+    if (existsSync(logDir) && readdirSync(logDir).length > 0) {
+      warn(`CSVLogger: the folder ${logDir} is not empty. A metrics.csv in it is replaced.`);
+      rmSync(this.metricsFilePath, { force: true });
     }
-    mkdirSync(folder, { recursive: true });
+    mkdirSync(logDir, { recursive: true });
   }
 
-  /** The number of rows that are not written yet. */
-  get pending(): number {
-    return this.#rows.length;
+  /** Adds a row. */
+  logMetrics(metrics: Metrics, step: number = this.metrics.length): void {
+    this.metrics.push({ ...metrics, step });
   }
 
-  add(metrics: Metrics, prefix: string, step: number): void {
-    const row: Metrics = {};
-    for (const name in metrics) row[prefix + name] = metrics[name]!;
-    row.step = step;
-    this.#rows.push(row);
+  /** Writes hyperparameters, beside those from before. */
+  logHparams(params: Record<string, unknown>): void {
+    Object.assign(this.hparams, params);
+    writeHyperparameters(join(this.logDir, "hparams.yaml"), this.hparams);
   }
 
-  #write(): void {
-    if (this.#rows.length === 0) return;
-    const before = [...this.#columns];
-    const known = new Set(before);
-    for (const row of this.#rows) for (const name in row) known.add(name);
-    if (known.size > before.length) {
-      this.#columns.splice(0, before.length, ...[...known].sort());
-      this.#rewrite(before);
-    }
-    const lines = this.#rows.map((row) => this.#columns.map((name) => format(name, row[name])).join(","));
-    appendFileSync(this.#path, lines.map((line) => line + lineEnd).join(""));
-    this.#rows = [];
+  /** Writes the rows, in the background. */
+  save(): void {
+    if (this.metrics.length === 0) return;
+    this.#file ??= new LogFile(this.metricsFilePath);
+    for (const row of this.metrics) for (const name in row) this.#known.add(name);
+    if (this.#known.size > this.#columns.length) this.#addColumns(this.#file);
+    const lines = this.metrics.map((row) => this.#columns.map((name) => format(name, row[name])).join(","));
+    this.#file.append(lines.map((line) => line + lineEnd).join(""));
+    this.metrics = [];
+  }
+
+  /** Writes at once what is left. Another run with the same logger goes on with the file. */
+  close(): void {
+    this.save();
+    this.#file?.close();
+    this.#file = null;
   }
 
   /** Gives the rows in the file the new columns. Values are numbers, so a comma always separates two. */
-  #rewrite(before: string[]): void {
-    const text = before.length > 0 && existsSync(this.#path) ? readFileSync(this.#path, "utf8") : "";
+  #addColumns(file: LogFile): void {
+    const before = this.#columns;
+    this.#columns = [...this.#known].sort();
+    file.flush();
+    const text = readFileSync(this.metricsFilePath, "utf8");
     const headerLines = before.map(quote).join(",").split(lineEnd).length;
     const rows = text === "" ? [] : text.trimEnd().split(lineEnd).slice(headerLines);
     const places = this.#columns.map((name) => before.indexOf(name));
@@ -173,7 +167,7 @@ class CsvTable {
       return places.map((place) => (place < 0 ? "" : values[place])).join(",");
     });
     const lines = [this.#columns.map(quote).join(","), ...moved];
-    writeFileSync(this.#path, lines.map((line) => line + lineEnd).join(""));
+    file.replace(lines.map((line) => line + lineEnd).join(""));
   }
 }
 

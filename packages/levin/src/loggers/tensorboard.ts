@@ -1,26 +1,26 @@
 import { existsSync } from "node:fs";
+import { homedir } from "node:os";
 import { join } from "node:path";
-import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { ArgumentError, type Tensor } from "@levin/torch";
-import {
-  EventFile,
-  histogramValue,
-  pluginValue,
-  type SummaryValue,
-  scalarValue,
-  textValue,
-} from "./event-file.js";
-import { histogramOf } from "./histogram.js";
+import { ArgumentError, Tensor } from "@levin/torch";
+import { makeTransfer, transferBatch } from "../loops/transfer.js";
+import { warn } from "../messages.js";
+import { attachment, type LightningModule } from "../module.js";
+import { isThenable } from "../thenable.js";
 import { flattenHyperparameters, writeHyperparameters } from "./hyperparameters.js";
-import { Logger, type LoggerStatus, type Metrics } from "./logger.js";
+import { addPrefix, Logger, type LoggerStatus, type Metrics } from "./logger.js";
+import type { EventFileOptions } from "./tensorboard/event-file.js";
+import { hparamsSummaries } from "./tensorboard/hparams.js";
+import { SummaryWriter } from "./tensorboard/summary-writer.js";
 import { nextVersion, versionFolder } from "./versions.js";
 
 /** What {@link TensorBoardLogger} may be told. */
-export interface TensorBoardLoggerOptions {
+export interface TensorBoardLoggerOptions extends EventFileOptions {
   /** The experiment's folder; "" or null for none. Default: `"lightning_logs"`. */
   name?: string | null;
   /** The run's folder: a name, or N for `version_N`. Default: the next number that is free. */
   version?: string | number;
+  /** Whether the module's graph is logged, which needs its `exampleInputArray`. Default: false. */
+  logGraph?: boolean;
   /** A metric `hp_metric` stands in where hyperparameters are logged without metrics. Default: true. */
   defaultHpMetric?: boolean;
   /** Put before the names of metrics, with a dash. Default: none. */
@@ -30,7 +30,8 @@ export interface TensorBoardLoggerOptions {
 }
 
 /**
- * Logs metrics, histograms and hyperparameters as event files in `saveDir/name/version_N`, for TensorBoard.
+ * Logs metrics and hyperparameters as event files in `saveDir/name/version_N`, for TensorBoard; its `experiment` logs images,
+ * histograms, texts and more.
  *
  * ```sh
  * tensorboard --logdir lightning_logs
@@ -42,18 +43,21 @@ export interface TensorBoardLoggerOptions {
  */
 export class TensorBoardLogger extends Logger {
   readonly subDir: string | null;
+  /** The hyperparameters that were logged. */
+  readonly hparams: Record<string, unknown> = {};
   readonly #saveDir: string;
   readonly #name: string;
   readonly #prefix: string;
+  readonly #logsGraph: boolean;
   readonly #defaultHpMetric: boolean;
+  readonly #ofFiles: EventFileOptions;
   #version: string | number | undefined;
-  #events: EventFile | null = null;
-  readonly #hparams: Record<string, unknown> = {};
+  #experiment: SummaryWriter | null = null;
 
   /** @param saveDir the folder under which experiments are saved */
   constructor(saveDir: string, options: TensorBoardLoggerOptions = {}) {
     super();
-    const { name = "lightning_logs", version, defaultHpMetric = true, prefix = "", subDir = null } = options;
+    const { name = "lightning_logs", version, logGraph = false, defaultHpMetric = true } = options;
     if (typeof saveDir !== "string") {
       throw new ArgumentError(
         `TensorBoardLogger: saveDir must be the path of a folder, got ${String(saveDir)}.`,
@@ -62,9 +66,11 @@ export class TensorBoardLogger extends Logger {
     this.#saveDir = saveDir;
     this.#name = name ?? "";
     this.#version = version;
-    this.#prefix = prefix === "" ? "" : `${prefix}-`;
+    this.#prefix = options.prefix ?? "";
+    this.#logsGraph = logGraph;
     this.#defaultHpMetric = defaultHpMetric;
-    this.subDir = subDir;
+    this.#ofFiles = { filenameSuffix: options.filenameSuffix, purgeStep: options.purgeStep };
+    this.subDir = options.subDir ?? null;
   }
 
   get name(): string {
@@ -85,26 +91,19 @@ export class TensorBoardLogger extends Logger {
   }
 
   override get logDir(): string {
-    return join(this.rootDir, versionFolder(this.version), this.subDir ?? "");
+    return expand(join(this.rootDir, versionFolder(this.version), this.subDir ?? ""));
+  }
+
+  /** The writer of the event files, for images, histograms, texts and more. */
+  get experiment(): SummaryWriter {
+    this.#experiment ??= new SummaryWriter(this.logDir, this.#ofFiles);
+    return this.#experiment;
   }
 
   override logMetrics(metrics: Metrics, step?: number): void {
-    const events = this.#open();
-    for (const name in metrics) events.add([scalarValue(this.#prefix + name, metrics[name]!)], step);
-  }
-
-  /**
-   * Logs how the values of a tensor are distributed.
-   *
-   * @throws ArgumentError where the tensor is empty
-   */
-  logHistogram(tag: string, values: Tensor, step?: number): void {
-    this.#open().add([histogramValue(this.#prefix + tag, histogramOf(values))], step);
-  }
-
-  /** Logs a text; TensorBoard shows it as Markdown. */
-  logText(tag: string, text: string, step?: number): void {
-    this.#open().add([textValue(this.#prefix + tag, text)], step);
+    const { experiment } = this;
+    const prefixed = addPrefix(metrics, this.#prefix);
+    for (const name in prefixed) experiment.addScalar(name, prefixed[name]!, step);
   }
 
   /**
@@ -113,86 +112,61 @@ export class TensorBoardLogger extends Logger {
    * @param metrics default: `{ hp_metric: -1 }`, unless `defaultHpMetric` is false
    */
   override logHyperparams(params: Record<string, unknown>, metrics?: Metrics, step?: number): void {
-    Object.assign(this.#hparams, params);
+    Object.assign(this.hparams, params);
     const measured = metrics ?? (this.#defaultHpMetric ? { hp_metric: -1 } : {});
     if (Object.keys(measured).length === 0) return;
     this.logMetrics(measured, step);
-    const events = this.#open();
-    for (const value of hparamsValues(flattenHyperparameters(params), Object.keys(measured))) {
-      events.add([value], step);
+    const summaries = hparamsSummaries(flattenHyperparameters(params), Object.keys(measured));
+    for (const summary of summaries) this.experiment.addSummary([summary], step);
+  }
+
+  override logGraph(model: LightningModule, inputArray?: Tensor | readonly unknown[] | null): void {
+    if (!this.#logsGraph) return;
+    const input = inputArray ?? model.exampleInputArray;
+    if (input === null || input === undefined) {
+      warn(
+        "TensorBoardLogger: the graph cannot be logged, as the module has no exampleInputArray and no inputArray was given.",
+      );
+    } else if (!(input instanceof Tensor || Array.isArray(input))) {
+      warn(
+        "TensorBoardLogger: the graph cannot be logged, as the input is neither a tensor nor an array of the arguments of forward.",
+      );
+    } else {
+      const trainer = model[attachment].trainer;
+      const moved = transferBatch(makeTransfer(model, trainer?.datamodule ?? null, model.device), input, 0);
+      if (isThenable(moved)) {
+        warn("TensorBoardLogger: the graph cannot be logged, as the transfer hooks are asynchronous.");
+        return;
+      }
+      const leave = trainer?.strategy.precision.enterForward?.();
+      try {
+        this.experiment.addGraph(model, moved as Tensor | readonly unknown[]);
+      } finally {
+        leave?.();
+      }
     }
   }
 
   override save(): void {
-    this.#open().timer.soon();
-    const file = join(this.logDir, "hparams.yaml");
-    if (!this.#hparamsWritten && !existsSync(file)) writeHyperparameters(file, this.#hparams);
+    if (this.#hparamsWritten) return;
     this.#hparamsWritten = true;
+    const folder = this.experiment.logDir;
+    const file = join(folder, "hparams.yaml");
+    if (!existsSync(file)) writeHyperparameters(file, this.hparams);
   }
 
   override finalize(status: LoggerStatus): void {
-    if (this.#events && status === "success") this.save();
-    this.#events?.close();
-    this.#events = null;
+    if (this.#experiment && status === "success") this.save();
+    this.#experiment?.close();
   }
 
   /** Asking the file system once is enough. */
   #hparamsWritten = false;
-
-  #open(): EventFile {
-    this.#events ??= new EventFile(this.logDir);
-    return this.#events;
-  }
 }
 
-// numbers of the plugin's enums
-const TYPE = { string: 1, boolean: 2, number: 3 } as const;
-const SUCCESS = 1;
-
-/** What TensorBoard's hparams plugin wants to know: what there is, the values of this run, and that it ended well. */
-function hparamsValues(
-  params: Record<string, number | string | boolean>,
-  metrics: readonly string[],
-): SummaryValue[] {
-  const { LengthDelimited, Varint } = WireType;
-  const plugin = (name: string, field: number, write: (writer: BinaryWriter) => void): SummaryValue => {
-    const writer = new BinaryWriter().tag(field, LengthDelimited).fork();
-    write(writer);
-    return pluginValue(`_hparams_/${name}`, "hparams", writer.join().finish());
-  };
-  const entries = Object.entries(params);
-  return [
-    plugin("experiment", 2, (writer) => {
-      for (const [name, value] of entries) {
-        writer.tag(4, LengthDelimited).fork();
-        writer.tag(1, LengthDelimited).string(name).tag(4, Varint).int32(dataType(value));
-        writer.join();
-      }
-      for (const metric of metrics) {
-        writer.tag(5, LengthDelimited).fork().tag(1, LengthDelimited).fork();
-        writer.tag(2, LengthDelimited).string(metric);
-        writer.join().join();
-      }
-    }),
-    plugin("session_start_info", 3, (writer) => {
-      for (const [name, value] of entries) {
-        writer.tag(1, LengthDelimited).fork();
-        writer.tag(1, LengthDelimited).string(name).tag(2, LengthDelimited).fork();
-        writeValue(writer, value);
-        writer.join().join();
-      }
-    }),
-    plugin("session_end_info", 4, (writer) => writer.tag(1, Varint).int32(SUCCESS)),
-  ];
-}
-
-function dataType(value: number | string | boolean): number {
-  return TYPE[typeof value as keyof typeof TYPE];
-}
-
-/** A google.protobuf.Value. */
-function writeValue(writer: BinaryWriter, value: number | string | boolean): void {
-  if (typeof value === "number") writer.tag(2, WireType.Bit64).double(value);
-  else if (typeof value === "string") writer.tag(3, WireType.LengthDelimited).string(value);
-  else writer.tag(4, WireType.Varint).bool(value);
+/** A path with the variables of the environment and the home folder put in. */
+function expand(path: string): string {
+  return path
+    .replace(/\$(\w+)|\$\{(\w+)\}/g, (all, name, braced) => process.env[name ?? braced] ?? all)
+    .replace(/^~(?=\/|$)/, homedir());
 }

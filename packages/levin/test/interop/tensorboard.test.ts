@@ -58,12 +58,12 @@ describe("event files", () => {
     });
     const batches = (count: number) => new Set(Array.from({ length: count }, () => torch.ones([2, 1])));
     await trainer.fit(new Net(), { trainDataloaders: batches(2), valDataloaders: batches(1) });
-    logger.logText("note", "**it works**: ä", 1);
+    logger.experiment.addText("note", "**it works**: ä", 1);
     logger.finalize("success");
 
     const values = [0, 0.001, -0.5, -0.5, 3, 3.0001, 1e-14, 250, -1e5];
     const histogramLogger = new TensorBoardLogger(folder, { name: "histogram" });
-    histogramLogger.logHistogram("weights", torch.tensor(values), 3);
+    histogramLogger.experiment.addHistogram("weights", torch.tensor(values), 3);
     histogramLogger.finalize("success");
     const written = join(folder, "reference");
     await runPython("write_events.py", written, JSON.stringify(values));
