@@ -18,7 +18,7 @@ const setup = spawnSync(process.execPath, [join(root, "scripts", "setup.mjs")], 
 if (setup.status !== 0) process.exit(setup.status ?? 1);
 // Imported late: an older Node, which the set-up refuses, could not even link these.
 const { SetupError, seconds } = await import("../packages/torch/scripts/setup/report.mjs");
-const { ensurePython } = await import("./setup/python.mjs");
+const { ensureLoggersPython, ensurePython } = await import("./setup/python.mjs");
 
 /** Runs a script of Node with its output shown; returns the exit code and what it printed on stdout. */
 function run(script, args, environment = {}) {
@@ -72,7 +72,11 @@ async function vitest(project, environment) {
 
 async function interop() {
   try {
-    return await vitest("interop", { LEVIN_PYTHON: await ensurePython() });
+    const python = await ensurePython();
+    return await vitest("interop", {
+      LEVIN_PYTHON: python,
+      LEVIN_LOGGERS_PYTHON: await ensureLoggersPython(),
+    });
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
     console.error(error.message);

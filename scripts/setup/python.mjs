@@ -1,5 +1,5 @@
-// The Python with PyTorch and Lightning that interop tests and side-by-side benchmarks run: a private environment in the
-// user's cache folder, made once and shared between checkouts.
+// The Python with PyTorch and Lightning that interop tests and side-by-side benchmarks run, and the one with MLflow and W&B that
+// the tests of loggers run: private environments in the user's cache folder, made once and shared between checkouts.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
@@ -15,6 +15,7 @@ import { hashOfContents, root } from "./stamp.mjs";
 
 const requirements = join(root, "scripts", "setup", "python-requirements.txt");
 const standIns = join(root, "scripts", "setup", "cuda_stand_ins.py");
+const loggersRequirements = join(root, "scripts", "setup", "loggers-requirements.txt");
 
 /**
  * The path of a python3 that can import torch, lightning, tensorboard, numpy and safetensors: LEVIN_PYTHON where that is
@@ -38,6 +39,31 @@ export async function ensurePython() {
   return python;
 }
 
+/**
+ * The path of a python3 that can import mlflow, with its server, and wandb: LEVIN_LOGGERS_PYTHON where that is set, else a private
+ * environment of its own, as their dependencies are many.
+ */
+export async function ensureLoggersPython() {
+  if (process.env.LEVIN_LOGGERS_PYTHON) return process.env.LEVIN_LOGGERS_PYTHON;
+  const folder = join(cacheFolder(), `loggers-python-${hashOfContents([loggersRequirements]).slice(0, 12)}`);
+  const python = join(folder, "bin", "python");
+  const complete = join(folder, "complete");
+  if (existsSync(complete) && existsSync(python)) return python;
+  await withLock(`${folder}.lock`, async () => {
+    if (existsSync(complete) && existsSync(python)) return;
+    await checkRoom(cacheFolder(), 1);
+    await step(`making a Python environment with MLflow and W&B in ${folder}`, async () => {
+      await makeEnvironment(folder);
+      await pip(python, ["-r", loggersRequirements]);
+      // the rest of what it wants is 300 MB that a tracking server does not use
+      const version = /mlflow-skinny==(\S+)/.exec(readFileSync(loggersRequirements, "utf8"))[1];
+      await pip(python, ["--no-deps", `mlflow==${version}`]);
+    });
+    writeFileSync(complete, "");
+  });
+  return python;
+}
+
 async function checked(python) {
   const { code, output } = await execute(python, [
     "-c",
@@ -49,15 +75,19 @@ async function checked(python) {
   );
 }
 
-async function make(folder, python, torch) {
+async function makeEnvironment(folder) {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const made = await execute("python3", ["-m", "venv", folder]);
   if (made.code !== 0) {
     throw new SetupError(
-      `python3 -m venv failed:\n${tail(made.output, 5)}\nDebian, Ubuntu: apt install python3-venv. Or name a Python with PyTorch Lightning in LEVIN_PYTHON.`,
+      `python3 -m venv failed:\n${tail(made.output, 5)}\nDebian, Ubuntu: apt install python3-venv. Or name a Python with PyTorch Lightning in LEVIN_PYTHON, and one with MLflow and W&B in LEVIN_LOGGERS_PYTHON.`,
     );
   }
+}
+
+async function make(folder, python, torch) {
+  await makeEnvironment(folder);
   await pip(python, ["--no-deps", "-r", requirements]);
   const library = join(folder, "lib");
   const site = join(
@@ -112,8 +142,8 @@ async function pip(python, packages) {
   if (code !== 0)
     throw new SetupError(
       pipFailure(
-        packages.at(-1) === requirements
-          ? [readFileSync(requirements, "utf8").replaceAll("\n", " ").trim()]
+        packages.at(-2) === "-r"
+          ? [readFileSync(packages.at(-1), "utf8").replaceAll("\n", " ").trim()]
           : packages,
         output,
       ),

@@ -89,6 +89,16 @@ export { ConsoleLogger, type ConsoleLoggerOptions } from "./loggers/console.js";
 export { CSVLogger, type CSVLoggerOptions, ExperimentWriter } from "./loggers/csv.js";
 export { JSONLLogger, type JSONLLoggerOptions } from "./loggers/jsonl.js";
 export { Logger, type LoggerStatus, type Metrics } from "./loggers/logger.js";
+export { MlflowClient } from "./loggers/mlflow/client.js";
+export type {
+  MlflowBatch,
+  MlflowEntry,
+  MlflowExperiment,
+  MlflowMetric,
+  MlflowRunInfo,
+  MlflowRunStatus,
+} from "./loggers/mlflow/store.js";
+export { MLFlowLogger, type MLFlowLoggerOptions } from "./loggers/mlflow.js";
 export type { AddEmbeddingOptions } from "./loggers/tensorboard/embedding.js";
 export type { Histogram, HistogramBins } from "./loggers/tensorboard/histogram.js";
 export type { HparamValue } from "./loggers/tensorboard/hparams.js";

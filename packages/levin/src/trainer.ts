@@ -839,6 +839,11 @@ export class Trainer {
     });
   }
 
+  /** Does something when the checkpoints that are being saved are written; at once where there are none. */
+  whenSaved(action: () => void): Awaitable<void> {
+    return this.#storage.run(() => this.strategy.checkpointIO.whenSaved(action));
+  }
+
   /** Removes a checkpoint, after those that are being saved. */
   removeCheckpoint(filepath: string): Awaitable<void> {
     if (!this.isGlobalZero) return;

@@ -431,7 +431,10 @@ export class ModelCheckpoint extends Checkpoint {
     this.#remoteFiles?.add(file);
     this.#lastStepSaved = trainer.globalStep;
     this.#lastFileSaved = file;
-    if (trainer.isGlobalZero) for (const logger of trainer.loggers) logger.afterSaveCheckpoint(this);
+    if (!trainer.isGlobalZero || trainer.loggers.length === 0) return;
+    trainer.whenSaved(() => {
+      for (const logger of trainer.loggers) logger.afterSaveCheckpoint(this);
+    });
   }
 
   /** Removes a file that is not kept any more; never the one that the run began from, or one in another folder. */

@@ -37,6 +37,10 @@ export class AsyncCheckpointIO extends CheckpointIO {
     if (before) return before.then(() => this.#throwFailure());
   }
 
+  override whenSaved(action: () => void): void {
+    this.#then(() => (this.#hasFailed ? undefined : action()));
+  }
+
   async loadCheckpoint(path: string, options?: LoadCheckpointOptions): Promise<Checkpoint> {
     await this.#settle();
     return this.checkpointIO.loadCheckpoint(path, options);

@@ -42,6 +42,11 @@ export abstract class CheckpointIO {
     return () => this.saveCheckpoint(copy, path, options);
   }
 
+  /** Does something when the checkpoints that were to be saved are written. */
+  whenSaved(action: () => void): Awaitable<void> {
+    action();
+  }
+
   /** When a run ends, in whatever way: waits for what is under way. */
   teardown(): Awaitable<void> {}
 }
