@@ -117,6 +117,20 @@ export {
   type WalltimeOptions,
 } from "./loggers/tensorboard/summary-writer.js";
 export { TensorBoardLogger, type TensorBoardLoggerOptions } from "./loggers/tensorboard.js";
+export type { Medium } from "./loggers/wandb/media.js";
+export {
+  type DefineMetricOptions,
+  WandbRun,
+  type WandbRunOptions,
+  type WandbValues,
+} from "./loggers/wandb/run.js";
+export type { WatchOptions } from "./loggers/wandb/watch.js";
+export {
+  type LogMediaOptions,
+  type LogTableOptions,
+  WandbLogger,
+  type WandbLoggerOptions,
+} from "./loggers/wandb.js";
 export { setQuiet } from "./messages.js";
 export { LightningModule } from "./module.js";
 export {

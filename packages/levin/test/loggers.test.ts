@@ -14,8 +14,10 @@ import {
   TensorBoardLogger,
   Trainer,
   type TrainerOptions,
+  WandbLogger,
 } from "levin";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { runProgram } from "./child.js";
 
 let folder = "";
 beforeAll(() => setQuiet(true));
@@ -230,4 +232,66 @@ describe("SummaryWriter", () => {
     writer.close();
     expect(readdirSync(folder).length).toBe(2);
   });
+});
+
+describe("WandbLogger", () => {
+  it("says that it is for runs that are uploaded later", () => {
+    expect(() => new WandbLogger()).toThrow(/offline: true.*wandb sync/);
+    expect(() => new WandbLogger({ offline: true, logModel: "all" })).toThrow("cannot be uploaded");
+    const logger = new WandbLogger({ offline: true, saveDir: folder });
+    expect([logger.name, logger.version, existsSync(join(folder, "wandb"))]).toEqual([
+      "lightning_logs",
+      undefined,
+      false,
+    ]);
+    expect(() => logger.logImage("x", [torch.ones([2, 2])], { caption: ["a", "b"] })).toThrow(
+      "each of the 1",
+    );
+    logger.experiment.finish();
+    expect(() => logger.logMetrics({ x: 1 })).toThrow("is finished");
+  });
+});
+
+/** A program that logs 1000 rows with each logger that writes files, and never comes to the event loop. */
+const logging = `
+  import { CSVLogger, JSONLLogger, TensorBoardLogger } from "levin";
+  const folder = process.argv[1];
+  const loggers = [CSVLogger, JSONLLogger, TensorBoardLogger].map((make) => new make(folder, { name: make.name, version: "" }));
+  for (let i = 0; i < 1000; i++) for (const logger of loggers) { logger.logMetrics({ x: i }, i); logger.save(); }
+`;
+
+/** The number of rows or records in a logger's file. */
+function rowsOf(name: string): number {
+  const file = readdirSync(join(folder, name)).find((each) => /metrics|events/.test(each))!;
+  const bytes = readFileSync(join(folder, name, file));
+  if (name !== "TensorBoardLogger") return bytes.toString().trimEnd().split("\n").length;
+  let count = 0;
+  for (let at = 0; at < bytes.length; at += Number(bytes.readBigUInt64LE(at)) + 16) count++;
+  return count;
+}
+
+describe("loggers that write files", () => {
+  for (const [way, end, code] of [
+    ["it comes to its end", "", 0],
+    ["it calls process.exit", "process.exit(3)", 3],
+    ["an error is not caught", "throw new Error('oops')", 1],
+    ["a promise is rejected", "Promise.reject(new Error('oops'))", 1],
+    // while a write in the background is under way
+    [
+      "it exits later",
+      "setTimeout(() => { for (const l of loggers) l.logMetrics({ x: 0 }); process.exit(0); }, 201)",
+      0,
+    ],
+  ] as const) {
+    it(`have written everything when a program ends: ${way}`, async () => {
+      expect((await runProgram(logging + end, { args: [folder] })).code).toBe(code);
+      const more = way === "it exits later" ? 1 : 0;
+      // a header, and for TensorBoard the version
+      expect(["CSVLogger", "JSONLLogger", "TensorBoardLogger"].map(rowsOf)).toEqual([
+        1001 + more,
+        1000 + more,
+        1001 + more,
+      ]);
+    });
+  }
 });

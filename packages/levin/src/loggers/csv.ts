@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { ArgumentError } from "@levin/torch";
 import { warn } from "../messages.js";
 import { formatFloat } from "../python-format.js";
+import { atExit } from "./exit.js";
 import { writeHyperparameters } from "./hyperparameters.js";
 import { LogFile } from "./log-file.js";
 import { addPrefix, Logger, type LoggerStatus, type Metrics } from "./logger.js";
@@ -113,6 +114,7 @@ export class ExperimentWriter {
   #columns: readonly string[] = [];
   #known = new Set<string>();
   #file: LogFile | null = null;
+  #forget: (() => void) | null = null;
 
   /** @param logDir the folder of the run */
   constructor(readonly logDir: string) {
@@ -126,6 +128,7 @@ export class ExperimentWriter {
 
   /** Adds a row. */
   logMetrics(metrics: Metrics, step: number = this.metrics.length): void {
+    this.#forget ??= atExit(() => this.close());
     this.metrics.push({ ...metrics, step });
   }
 
@@ -148,6 +151,8 @@ export class ExperimentWriter {
 
   /** Writes at once what is left. Another run with the same logger goes on with the file. */
   close(): void {
+    this.#forget?.();
+    this.#forget = null;
     this.save();
     this.#file?.close();
     this.#file = null;

@@ -33,7 +33,8 @@ export function flattenHyperparameters(
   return flat;
 }
 
-function toPlain(value: unknown): unknown {
+/** A value as YAML and JSON have it: what they have no form for is its name or text. */
+export function toPlain(value: unknown): unknown {
   switch (typeof value) {
     case "number":
     case "string":
