@@ -4,11 +4,14 @@ import { join } from "node:path";
 import * as torch from "@levin/torch";
 import { nn, optim, type Tensor } from "@levin/torch";
 import {
+  AsyncCheckpointIO,
+  type Checkpoint,
   ConsoleLogger,
   CSVLogger,
   JSONLLogger,
   LightningModule,
   type Logger,
+  ModelCheckpoint,
   SummaryWriter,
   setQuiet,
   TensorBoardLogger,
@@ -191,6 +194,20 @@ describe("several loggers", () => {
     const last = new CSVLogger(folder, { name: "last" });
     await expect(fit([new Failing(folder), last])).rejects.toThrow("no room left");
     expect(readFileSync(join(last.logDir, "metrics.csv"), "utf8").split("\r\n").length).toBe(5);
+  });
+
+  it("are told of a checkpoint when it is written, also where that takes its time", async () => {
+    const seen: boolean[] = [];
+    class Watching extends CSVLogger {
+      override afterSaveCheckpoint({ lastModelPath }: Checkpoint): void {
+        seen.push(existsSync(lastModelPath));
+      }
+    }
+    for (const plugins of [undefined, new AsyncCheckpointIO()]) {
+      const callbacks = new ModelCheckpoint({ saveTopK: 0, saveLast: true });
+      await fit(new Watching(folder), { callbacks, plugins, enableCheckpointing: true });
+    }
+    expect(seen).toEqual([true, true]);
   });
 
   it("let programs use experiments in a fastDevRun, which logs nothing", async () => {

@@ -144,8 +144,16 @@ export class ExperimentWriter {
     this.#file ??= new LogFile(this.metricsFilePath);
     for (const row of this.metrics) for (const name in row) this.#known.add(name);
     if (this.#known.size > this.#columns.length) this.#addColumns(this.#file);
-    const lines = this.metrics.map((row) => this.#columns.map((name) => format(name, row[name])).join(","));
-    this.#file.append(lines.map((line) => line + lineEnd).join(""));
+    let text = "";
+    for (const row of this.metrics) {
+      let separator = "";
+      for (const name of this.#columns) {
+        text += separator + format(name, row[name]);
+        separator = ",";
+      }
+      text += lineEnd;
+    }
+    this.#file.append(text);
     this.metrics = [];
   }
 

@@ -25,7 +25,8 @@ const MOST_PENDING = 64 * 2 ** 20;
 export class LogFile {
   readonly #file: number;
   #position: number;
-  #pending: Uint8Array[] = [];
+  #pending: (Uint8Array | string)[] = [];
+  /** Text counts by its characters. */
   #pendingBytes = 0;
   /** What is being written in the background, if it counts. */
   #writing: Uint8Array | null = null;
@@ -47,9 +48,8 @@ export class LogFile {
   /** Appends bytes, or text in UTF-8. */
   append(data: Uint8Array | string): void {
     this.#throwIfFailed();
-    const bytes = typeof data === "string" ? Buffer.from(data) : data;
-    this.#pending.push(bytes);
-    this.#pendingBytes += bytes.length;
+    this.#pending.push(data);
+    this.#pendingBytes += data.length;
     if (this.#pendingBytes > MOST_PENDING) this.flush();
     else this.#timer ??= setTimeout(this.#writeInBackground, DELAY).unref();
   }
@@ -112,10 +112,23 @@ export class LogFile {
   };
 
   #take(): Uint8Array {
-    const bytes = Buffer.concat(this.#writing ? [this.#writing, ...this.#pending] : this.#pending);
+    const parts: Uint8Array[] = this.#writing ? [this.#writing] : [];
+    let text = "";
+    const endText = () => {
+      if (text !== "") parts.push(Buffer.from(text));
+      text = "";
+    };
+    for (const part of this.#pending) {
+      if (typeof part === "string") text += part;
+      else {
+        endText();
+        parts.push(part);
+      }
+    }
+    endText();
     this.#pending = [];
     this.#pendingBytes = 0;
-    return bytes;
+    return Buffer.concat(parts);
   }
 
   #giveBack(bytes: Uint8Array): void {

@@ -99,6 +99,7 @@ async function sync(runs: string): Promise<void> {
     ["-m", "wandb", "sync", ...paths.map((name) => join(runs, "wandb", name))],
     {
       env: { ...process.env, WANDB_BASE_URL: address, WANDB_API_KEY: "a".repeat(40), HOME: folder },
+      cwd: folder, // it writes logs there
       stdio: ["ignore", "pipe", "pipe"],
     },
   );

@@ -151,6 +151,7 @@ export class Outbox {
     });
     worker.unref();
     worker.on("error", ({ message }) => {
+      this.close();
       while (this.#jobs.length > 0) this.#receive({ failure: { message, passing: false } });
     });
     this.#posted = 0;

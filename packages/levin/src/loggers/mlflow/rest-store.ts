@@ -35,6 +35,7 @@ export class RestStore implements MlflowStore {
   /** What was sent of the metrics, to be sent again where the server doesn't take it. */
   readonly #sent = new Map<Job, { runId: string; metric: MlflowMetric }[]>();
   #timer: NodeJS.Timeout | undefined;
+  /** Where the artifacts of runs are, asked for when the run begins and not while it is trained. */
   readonly #artifactRoots = new Map<string, string>();
 
   constructor(trackingUri: string) {
@@ -65,12 +66,12 @@ export class RestStore implements MlflowStore {
       start_time: run.startTime,
       tags: run.tags,
     });
-    return (answer as { run: { info: MlflowRunInfo } }).run.info;
+    return this.#known(answer);
   }
 
   getRun(runId: string): MlflowRunInfo {
     const answer = this.#send("GET", `runs/get?run_id=${encodeURIComponent(runId)}`);
-    return (answer as { run: { info: MlflowRunInfo } }).run.info;
+    return this.#known(answer);
   }
 
   logBatch(runId: string, batch: MlflowBatch, synchronous: boolean): void {
@@ -94,7 +95,7 @@ export class RestStore implements MlflowStore {
   }
 
   logArtifact(runId: string, file: number, path: string): void {
-    const root = this.#artifactRoot(runId);
+    const root = this.#artifactRoots.get(runId) ?? this.getRun(runId).artifact_uri;
     const local = localPath(root);
     if (local !== null) {
       this.#outbox.post({ kind: "copy", file, path: join(local, path) });
@@ -158,8 +159,8 @@ export class RestStore implements MlflowStore {
   #sendSome(): void {
     const runId = this.#pending[0]?.runId;
     if (runId === undefined) return;
-    const other = this.#pending.findIndex((each) => each.runId !== runId);
-    const count = Math.min(other < 0 ? this.#pending.length : other, MOST_IN_BATCH);
+    let count = 1;
+    while (count < MOST_IN_BATCH && this.#pending[count]?.runId === runId) count++;
     const sent = this.#pending.splice(0, count);
     const metrics = sent.map(({ metric }) => metric);
     const job = this.#request("POST", "runs/log-batch", batchBody(runId, { metrics }));
@@ -185,17 +186,14 @@ export class RestStore implements MlflowStore {
 
   #dropOldest(): void {
     if (this.#pending.length <= MOST_PENDING) return;
-    this.#pending.splice(0, this.#pending.length - MOST_PENDING);
+    this.#pending.splice(0, MOST_PENDING / 10); // some at once, as it moves all others
     warnOnce(`MLFlowLogger: ${this.#server} is too slow; the oldest metrics that wait to be sent are lost.`);
   }
 
-  #artifactRoot(runId: string): string {
-    let root = this.#artifactRoots.get(runId);
-    if (root === undefined) {
-      root = this.getRun(runId).artifact_uri;
-      this.#artifactRoots.set(runId, root);
-    }
-    return root;
+  #known(answer: unknown): MlflowRunInfo {
+    const { info } = (answer as { run: { info: MlflowRunInfo } }).run;
+    this.#artifactRoots.set(info.run_id, info.artifact_uri);
+    return info;
   }
 
   /** Where artifacts are put by requests; null where they are not. */
