@@ -168,7 +168,7 @@ export function readConfigFile(file: string, name: string, given: Place | null =
 }
 
 /** Reads the text of a YAML or JSON file. */
-export function readConfigText(text: string, name: string): Layer {
+function readConfigText(text: string, name: string): Layer {
   const lineCounter = new LineCounter();
   const document = parseDocument(text, { lineCounter, merge: true, prettyErrors: false });
   const lines = text.split(/\r?\n/);

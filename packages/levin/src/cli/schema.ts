@@ -55,7 +55,7 @@ export function schemaOfKey(schemas: readonly Schema[], key: string): Schema | u
 }
 
 /** Whether a schema takes every value. */
-export function isAnything(schema: Schema): boolean {
+function isAnything(schema: Schema): boolean {
   return Object.keys(schema).every((key) => key === "description" || key === "default");
 }
 
