@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { ArgumentError } from "@levin/torch";
 import { warn } from "../messages.js";
@@ -119,9 +119,9 @@ export class ExperimentWriter {
   /** @param logDir the folder of the run */
   constructor(readonly logDir: string) {
     this.metricsFilePath = join(logDir, "metrics.csv");
-    if (existsSync(logDir) && readdirSync(logDir).length > 0) {
-      warn(`CSVLogger: the folder ${logDir} is not empty. A metrics.csv in it is replaced.`);
-      rmSync(this.metricsFilePath, { force: true });
+    if (existsSync(this.metricsFilePath)) {
+      warn(`CSVLogger: ${this.metricsFilePath} is there already. It is replaced.`);
+      rmSync(this.metricsFilePath);
     }
     mkdirSync(logDir, { recursive: true });
   }
