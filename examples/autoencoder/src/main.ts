@@ -31,5 +31,7 @@ const [pictures] = (await trainer.predict(null, { datamodule: images, ckptPath: 
 const file = join(logger.logDir, "reconstructions.png");
 await savePicture(pictures, file);
 
-console.log(`\nReconstruction loss: ${before!.val_loss!.toFixed(4)} before, ${after!.val_loss!.toFixed(4)} after.`);
+console.log(
+  `\nReconstruction loss: ${before!.val_loss!.toFixed(4)} before, ${after!.val_loss!.toFixed(4)} after.`,
+);
 console.log(`Digits, and below them what was made of 16 numbers each: ${file}`);
