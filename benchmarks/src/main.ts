@@ -6,7 +6,7 @@ import { memory } from "./memory.js";
 import { type Engine, enginesOf, type Workload } from "./plan.js";
 
 const USAGE = `usage: npm run bench -- WORKLOAD [--engine levin|torch] [--threads N] [--chunks N] [--chunk-steps N]
-       npm run bench -- compare [WORKLOAD...] [--threads N] [--rounds N]
+       npm run bench -- compare [WORKLOAD...] [--threads N] [--rounds N] [--fused]
        npm run bench -- memory [TEST...] [--threads N]
 
 The first form prints one JSON line, the second a table of ratios, the third what memory does.
@@ -25,6 +25,7 @@ function parse() {
         engine: { type: "string", default: "levin" },
         threads: { type: "string", default: "1" },
         rounds: { type: "string", default: "3" },
+        fused: { type: "boolean", default: false },
         chunks: { type: "string" },
         "chunk-steps": { type: "string" },
         help: { type: "boolean", short: "h" },
@@ -62,6 +63,7 @@ if (values.help) {
     workloads: names.length > 0 ? names.map(workloadOf) : COMPARED,
     threads,
     rounds: count("rounds") as number,
+    fused: values.fused,
   });
 } else if (command === "memory") {
   await memory(names, threads);
