@@ -26,8 +26,8 @@ interface Runner {
 type Outcome = Measurement[] | string;
 
 /** Alternates levin and the reference, one process per measurement, and prints a table of ratios of the medians. */
-export function compare({ workloads, threads, rounds, fused }: CompareOptions): void {
-  const python = referencePython();
+export async function compare({ workloads, threads, rounds, fused }: CompareOptions): Promise<void> {
+  const python = await referencePython();
   const table = new Table({
     head: [
       "workload",

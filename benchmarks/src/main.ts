@@ -3,13 +3,15 @@ import { parseArgs } from "node:util";
 import { COMPARED, compare } from "./compare.js";
 import { measure } from "./measure.js";
 import { memory } from "./memory.js";
+import { operators } from "./operators.js";
 import { type Engine, enginesOf, type Workload } from "./plan.js";
 
 const USAGE = `usage: npm run bench -- WORKLOAD [--engine levin|torch] [--threads N] [--chunks N] [--chunk-steps N]
        npm run bench -- compare [WORKLOAD...] [--threads N] [--rounds N] [--fused]
        npm run bench -- memory [TEST...] [--threads N]
+       npm run bench -- operators [--rounds N]
 
-The first form prints one JSON line, the second a table of ratios, the third what memory does.
+The first form prints one JSON line, the second a table of ratios, the third what memory does, the fourth what single operators cost.
 Workloads: ${COMPARED.join(", ")}.`;
 
 function fail(message: string): never {
@@ -57,9 +59,9 @@ const threads = count("threads") as number;
 if (values.help) {
   console.log(USAGE);
 } else if (command === undefined) {
-  fail("name a workload, compare or memory");
+  fail("name a workload, compare, memory or operators");
 } else if (command === "compare") {
-  compare({
+  await compare({
     workloads: names.length > 0 ? names.map(workloadOf) : COMPARED,
     threads,
     rounds: count("rounds") as number,
@@ -67,6 +69,9 @@ if (values.help) {
   });
 } else if (command === "memory") {
   await memory(names, threads);
+} else if (command === "operators") {
+  if (names.length > 0) fail(`too many arguments: ${names.join(" ")}`);
+  await operators(count("rounds") as number);
 } else {
   if (names.length > 0) fail(`too many arguments: ${names.join(" ")}`);
   const workload = workloadOf(command);

@@ -20,7 +20,7 @@ export async function memory(names: string[], threads: number): Promise<void> {
   if (unknown !== undefined) throw new Error(`no memory test ${unknown}; there are ${TESTS.join(", ")}`);
   const chosen = names.length > 0 ? names : TESTS;
   for (const name of chosen.filter((test) => test !== "deep")) flat(name, threads);
-  if (chosen.includes("deep")) deep(threads);
+  if (chosen.includes("deep")) await deep(threads);
 }
 
 /** A long training run: the mean of the last quarter of the samples against that of the second quarter. */
@@ -38,9 +38,9 @@ function flat(name: string, threads: number): void {
 }
 
 /** A validation pass over a deep network: what it needs above what was there before. */
-function deep(threads: number): void {
+async function deep(threads: number): Promise<void> {
   const ours = jsonOf<Pass>(process.execPath, [CHILD, "deep"], threads);
-  const theirs = jsonOf<Pass>(referencePython(), [REFERENCE], threads);
+  const theirs = jsonOf<Pass>(await referencePython(), [REFERENCE], threads);
   const table = new Table({
     head: ["deep pass without gradients", "before MB", "peak MB", "the pass itself MB"],
     style: { head: [], border: [] },
