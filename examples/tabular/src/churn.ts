@@ -15,7 +15,7 @@ export interface ChurnOptions {
 
 /** Tells which customers are about to leave: categories are embedded, numbers standardized. */
 export class Churn extends LightningModule<Batch> {
-  readonly embeddings: nn.ModuleList;
+  readonly embeddings: nn.ModuleList<nn.Embedding>;
   readonly net: nn.Sequential;
   declare readonly mean: Tensor;
   declare readonly std: Tensor;
@@ -49,9 +49,7 @@ export class Churn extends LightningModule<Batch> {
 
   /** Logits (N) of leaving. */
   override forward(categories: Tensor, numbers: Tensor): Tensor {
-    const embedded = [...this.embeddings].map((embedding, i) =>
-      (embedding as nn.Embedding).forward(categories.select(1, i)),
-    );
+    const embedded = this.embeddings.map((embedding, i) => embedding.forward(categories.select(1, i)));
     const standardized = numbers.sub(this.mean).div(this.std).nanToNum(0); // what isn't known counts as the mean
     return this.net.forward(torch.cat([...embedded, standardized], 1)).squeeze(1);
   }
