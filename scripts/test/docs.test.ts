@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import * as torch from "@levin/torch";
@@ -96,5 +97,20 @@ describe("the documentation", () => {
       ({ stdout }: { stdout: string }) => stdout,
     );
     expect(errors).toBe("");
+  });
+
+  it("has links to files that are there", () => {
+    const folders = ["docs", "examples", "packages", "benchmarks", "oracle"];
+    const all = folders.flatMap((folder) =>
+      readdirSync(root + folder, { recursive: true, encoding: "utf8" }).map((path) => join(folder, path)),
+    );
+    const documents = all.filter((path) => path.endsWith(".md") && !path.includes("node_modules"));
+    const broken = ["README.md", "CONTRIBUTING.md", ...documents].flatMap((page) =>
+      [...readFileSync(root + page, "utf8").matchAll(/\]\((?!https?:)([^)#\s]+)/g)]
+        .map(([, target]) => target!)
+        .filter((target) => !existsSync(join(root, dirname(page), target)))
+        .map((target) => `${page}: ${target}`),
+    );
+    expect(broken).toEqual([]);
   });
 });

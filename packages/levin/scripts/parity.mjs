@@ -15,16 +15,18 @@ const CALL = 0;
 const camelCase = (name) =>
   name.replace(/(?<=[a-zA-Z0-9])_+([a-zA-Z0-9])/g, (_, letter) => letter.toUpperCase());
 
-/** What a program that imports levin sees: classes and functions by name. */
+/** What a program that imports levin and levin/cli sees: classes and functions by name. */
 function openDeclarations() {
   const api = new API({ cwd: root });
   const config = `${root}packages/levin/tsconfig.json`;
   const project = api.updateSnapshot({ openProjects: [config] }).getProject(config);
   const { checker } = project;
-  const file = `${root}packages/levin/src/index.ts`;
-  const module = checker.getSymbolAtLocation(project.program.getSourceFile(file));
+  const files = ["index.ts", "cli/index.ts"].map((file) => `${root}packages/levin/src/${file}`);
+  const modules = files.map((file) => checker.getSymbolAtLocation(project.program.getSourceFile(file)));
   const exported = new Map(
-    checker.getExportsOfModule(module).map((symbol) => [symbol.name, checker.getTypeOfSymbol(symbol)]),
+    modules.flatMap((module) =>
+      checker.getExportsOfModule(module).map((symbol) => [symbol.name, checker.getTypeOfSymbol(symbol)]),
+    ),
   );
   const typeOf = (symbol) => checker.getTypeOfSymbol(symbol);
 

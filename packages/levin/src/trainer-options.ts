@@ -402,8 +402,8 @@ function readPrecision(
 }
 
 function readLoggers(given: TrainerOptions["logger"]): Logger[] | true {
-  if (given === undefined || given === true) return true;
-  if (given === false || given === null) return [];
+  if (given === undefined || given === null || given === true) return true;
+  if (given === false) return [];
   return [given].flat();
 }
 

@@ -1,12 +1,4 @@
-import {
-  appendFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ArgumentError } from "@levin/torch";
 import { warn } from "../messages.js";
@@ -129,9 +121,9 @@ class CsvTable {
   constructor(folder: string, columns: string[]) {
     this.#columns = columns;
     this.#path = join(folder, "metrics.csv");
-    if (columns.length === 0 && existsSync(folder) && readdirSync(folder).length > 0) {
-      warn(`CSVLogger: the folder ${folder} is not empty. A metrics.csv in it is replaced.`);
-      rmSync(this.#path, { force: true });
+    if (columns.length === 0 && existsSync(this.#path)) {
+      warn(`CSVLogger: ${this.#path} is there already. It is replaced.`);
+      rmSync(this.#path);
     }
     mkdirSync(folder, { recursive: true });
   }

@@ -308,9 +308,14 @@ export function boolean(what: string, value: boolean): boolean {
   return value;
 }
 
-/** The values of an int64 tensor as numbers; those before `end`. */
-function* values(tensor: Tensor, end?: number): IterableIterator<number> {
-  const array = tensor.toTypedArray() as BigInt64Array;
-  const stop = end ?? array.length;
-  for (let i = 0; i < stop; i++) yield Number(array[i]);
+/**
+ * The values of an int64 tensor as numbers; those before `end`. Few are read at once: an array of a whole epoch would become garbage
+ * that only a collection of everything frees.
+ */
+function* values(tensor: Tensor, end: number = tensor.size(0)): IterableIterator<number> {
+  const most = 1024;
+  for (let start = 0; start < end; start += most) {
+    const array = tensor.narrow(0, start, Math.min(most, end - start)).toTypedArray() as BigInt64Array;
+    for (let i = 0; i < array.length; i++) yield Number(array[i]);
+  }
 }
