@@ -13,6 +13,8 @@ interface CompareOptions {
   workloads: (Workload | "startup")[];
   threads: number;
   rounds: number;
+  /** Whether the reference's optimizers use PyTorch's fused kernels, as levin's do. */
+  fused: boolean;
 }
 
 interface Runner {
@@ -24,7 +26,7 @@ interface Runner {
 type Outcome = Measurement[] | string;
 
 /** Alternates levin and the reference, one process per measurement, and prints a table of ratios of the medians. */
-export async function compare({ workloads, threads, rounds }: CompareOptions): Promise<void> {
+export async function compare({ workloads, threads, rounds, fused }: CompareOptions): Promise<void> {
   const python = await referencePython();
   const table = new Table({
     head: [
@@ -42,7 +44,7 @@ export async function compare({ workloads, threads, rounds }: CompareOptions): P
     style: { head: [], border: [] },
   });
   for (const workload of workloads) {
-    const results = measureInTurn(runnersOf(workload, python, threads), rounds);
+    const results = measureInTurn(runnersOf(workload, python, threads, fused), rounds);
     for (const [ours, theirs] of Object.entries(COUNTERPARTS)) {
       const [a, b] = [results.get(`levin ${ours}`), results.get(`reference ${theirs}`)];
       if (a === undefined || b === undefined) continue;
@@ -59,12 +61,17 @@ export async function compare({ workloads, threads, rounds }: CompareOptions): P
   console.log(table.toString());
 }
 
-function runnersOf(workload: Workload | "startup", python: string, threads: number): Runner[] {
+function runnersOf(
+  workload: Workload | "startup",
+  python: string,
+  threads: number,
+  fused: boolean,
+): Runner[] {
   return enginesOf(workload).flatMap((engine) => [
     { label: `levin ${engine}`, run: () => measureLevin(workload, engine, threads) },
     {
       label: `reference ${COUNTERPARTS[engine]}`,
-      run: () => measureReference(python, workload, COUNTERPARTS[engine], threads),
+      run: () => measureReference(python, workload, COUNTERPARTS[engine], threads, fused),
     },
   ]);
 }

@@ -7,7 +7,7 @@ import { operators } from "./operators.js";
 import { type Engine, enginesOf, type Workload } from "./plan.js";
 
 const USAGE = `usage: npm run bench -- WORKLOAD [--engine levin|torch] [--threads N] [--chunks N] [--chunk-steps N]
-       npm run bench -- compare [WORKLOAD...] [--threads N] [--rounds N]
+       npm run bench -- compare [WORKLOAD...] [--threads N] [--rounds N] [--fused]
        npm run bench -- memory [TEST...] [--threads N]
        npm run bench -- operators [--rounds N]
 
@@ -27,6 +27,7 @@ function parse() {
         engine: { type: "string", default: "levin" },
         threads: { type: "string", default: "1" },
         rounds: { type: "string", default: "3" },
+        fused: { type: "boolean", default: false },
         chunks: { type: "string" },
         "chunk-steps": { type: "string" },
         help: { type: "boolean", short: "h" },
@@ -64,6 +65,7 @@ if (values.help) {
     workloads: names.length > 0 ? names.map(workloadOf) : COMPARED,
     threads,
     rounds: count("rounds") as number,
+    fused: values.fused,
   });
 } else if (command === "memory") {
   await memory(names, threads);

@@ -87,17 +87,15 @@ class Layer extends nn.Module {
 class GPT extends nn.Module {
   tok: nn.Embedding;
   pos: nn.Embedding;
-  layers: nn.ModuleList;
+  layers: nn.ModuleList<Layer>;
   norm: nn.LayerNorm;
   head: nn.Linear;
-  readonly #layers: Layer[];
 
   constructor(vocab = 65, block = 128, width = 128, layers = 4, heads = 4) {
     super();
     this.tok = new nn.Embedding(vocab, width);
     this.pos = new nn.Embedding(block, width);
-    this.#layers = Array.from({ length: layers }, () => new Layer(width, heads));
-    this.layers = new nn.ModuleList(this.#layers);
+    this.layers = new nn.ModuleList(Array.from({ length: layers }, () => new Layer(width, heads)));
     this.norm = new nn.LayerNorm(width);
     this.head = new nn.Linear(width, vocab, { bias: false });
     this.head.weight = this.tok.weight;
@@ -107,7 +105,7 @@ class GPT extends nn.Module {
 
   override forward(ids: Tensor): Tensor {
     let x = this.tok.forward(ids).add(this.pos.forward(torch.arange(ids.size(1), { dtype: "int64" })));
-    for (const layer of this.#layers) x = layer.forward(x);
+    for (const layer of this.layers) x = layer.forward(x);
     return this.head.forward(this.norm.forward(x));
   }
 }
@@ -115,20 +113,13 @@ class GPT extends nn.Module {
 /** Characters to logits through an LSTM. */
 class CharLSTM extends nn.Module {
   embed: nn.Embedding;
-  lstm: nn.Module & { forward(x: Tensor): [Tensor, unknown] };
+  lstm: nn.LSTM;
   head: nn.Linear;
 
   constructor(vocab = 65, width = 64, hidden = 128) {
     super();
-    const LSTM = (nn as Record<string, unknown>).LSTM as
-      | (new (
-          ...args: unknown[]
-        ) => CharLSTM["lstm"])
-      | undefined;
-    if (LSTM === undefined)
-      throw new Error("the workload lstm needs nn.LSTM, which @levin/torch does not have yet");
     this.embed = new nn.Embedding(vocab, width);
-    this.lstm = new LSTM(width, hidden, { numLayers: 1, batchFirst: true });
+    this.lstm = new nn.LSTM(width, hidden, { numLayers: 1, batchFirst: true });
     this.head = new nn.Linear(hidden, vocab);
   }
 

@@ -41,16 +41,17 @@ export function measureLevin(workload: string, engine: string, threads: number):
   );
 }
 
-/** One measurement of the reference in a process of its own. */
+/** One measurement of the reference in a process of its own; with `fused` its optimizers use PyTorch's fused kernels, as levin's do. */
 export function measureReference(
   python: string,
   workload: string,
   engine: string,
   threads: number,
+  fused = false,
 ): Measurement {
   const [name, ...more] = isLoader(workload)
     ? ["loader", "--workers", String(workersOf(workload))]
-    : [workload];
+    : [workload, ...(fused ? ["--fused"] : [])];
   return jsonOf(
     python,
     [REFERENCE, name as string, "--engine", engine, "--threads", String(threads), ...more],

@@ -48,11 +48,11 @@ export interface LogOptions {
 
 /**
  * The hooks of a module, in the places where a run calls them. Callbacks have hooks of the same names, which run
- * before the module's.
+ * before the module's. The page `docs/hooks.md` has the order of all runs in full.
  *
  * ```text
  * fit:
- *   configureCallbacks, prepareData, setup, configureModel, configureOptimizers, onLoadCheckpoint (when resuming)
+ *   configureCallbacks, prepareData, setup, configureModel, onLoadCheckpoint (when resuming), configureOptimizers
  *   onFitStart
  *   (sanity check: a few validation batches)
  *   onTrainStart

@@ -288,6 +288,11 @@ export class Tensor {
     return format(this);
   }
 
+  /** `Number(x)` is the value of a tensor with one element, as Python's `float(x)`; everywhere else it is text. */
+  [Symbol.toPrimitive](hint: "string" | "number" | "default"): string | number {
+    return hint === "number" ? this.item() : this.toString();
+  }
+
   [inspect.custom](): string {
     return this.toString();
   }

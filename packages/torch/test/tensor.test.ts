@@ -73,6 +73,13 @@ describe("values", () => {
     expect(torch.tensor([5], { dtype: "int32" }).item({ bigint: true })).toBe(5n);
   });
 
+  it("of one element are numbers to Number, several are an error", () => {
+    expect(Number(torch.tensor(2.5))).toBe(2.5);
+    expect(Number(torch.tensor([true]))).toBe(1);
+    expect(() => Number(torch.ones([2]))).toThrow(/exactly one element is required, this one has 2/);
+    expect(`${torch.tensor(2.5)}`).toBe("tensor(2.5000)");
+  });
+
   it("need one element, and memory, for item", () => {
     expect(() => torch.ones([2]).item()).toThrow(
       /exactly one element is required, this one has 2; use toArray/,

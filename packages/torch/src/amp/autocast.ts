@@ -40,7 +40,7 @@ const typeOf = (device: Device): string => String(device).split(":", 1)[0] as st
  * Runs a synchronous function with operators cast to a lower precision where that is safe.
  *
  * ```ts
- * const loss = amp.autocast({ device: "cpu", dtype: "bfloat16" }, () => model.call(x).sum());
+ * const loss = amp.autocast({ device: "cpu", dtype: "bfloat16" }, () => model.forward(x).sum());
  * ```
  *
  * @throws ArgumentError where the function returns a promise
