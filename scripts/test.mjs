@@ -3,7 +3,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -61,13 +61,23 @@ async function vitest(project, environment) {
       (file) => file.status === "failed" && file.assertionResults.length === 0,
     ).length;
     const failed = numFailedTests + broken;
-    return { passed: numPassedTests, failed: failed === 0 && code !== 0 ? 1 : failed };
+    const names = testResults.filter((file) => file.status === "failed").flatMap(failuresOf);
+    return { names, passed: numPassedTests, failed: failed === 0 && code !== 0 ? 1 : failed };
   } catch (error) {
     if (error.code !== "ENOENT") throw error;
     return { passed: 0, failed: 1 }; // vitest ended before it wrote its results
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** One line for each failed test of a file, or for the file itself where it has none. */
+function failuresOf({ name, message, assertionResults }) {
+  const file = relative(root, name);
+  const firstLine = (text) => (text ?? "").split("\n", 1)[0];
+  const failed = assertionResults.filter((test) => test.status === "failed");
+  if (failed.length === 0) return [`${file}: ${firstLine(message)}`];
+  return failed.map((test) => `${file}: ${test.fullName}: ${firstLine(test.failureMessages[0])}`);
 }
 
 async function interop() {
@@ -110,11 +120,12 @@ const total = { passed: 0, failed: 0 };
 for (const [name, suite] of Object.entries(suites)) {
   console.log(`\n== ${name}`);
   const began = performance.now();
-  const { passed, failed, skipped = 0 } = await suite();
+  const { passed, failed, skipped = 0, names = [] } = await suite();
   total.passed += passed;
   total.failed += failed;
   const counts = `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
   lines.push(`${failed > 0 ? "FAIL" : "ok  "} ${name}: ${counts} (${seconds(performance.now() - began)})`);
+  lines.push(...names.map((failure) => `       ${failure}`));
 }
 console.log(`\n${lines.join("\n")}\nall tests took ${seconds(performance.now() - start)}`);
 console.log(`${total.passed} passed, ${total.failed} failed`);
