@@ -282,7 +282,7 @@ function load(): Native {
     const why = existsSync(addon) ? (cause as Error).message : `${addon} does not exist`;
     throw new LevinError(
       `The native addon of @levin/torch could not be loaded: ${why}\n` +
-        "Run the set-up step (`npm run setup` in a checkout) to build it; `npx levin doctor` tells what was found.",
+        "Run the set-up step to build it: `npx levin-torch-setup`, or `npm run setup` in a checkout.",
       { cause },
     );
   }
