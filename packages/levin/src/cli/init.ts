@@ -31,14 +31,14 @@ export function init(folder: string): void {
 
 function nameProject(path: string, name: string): void {
   const { version, peerDependencies } = JSON.parse(readFileSync(join(home, "package.json"), "utf8"));
-  const { "@levin/torch": torchVersion, ...tools } = peerDependencies;
+  const { "@levin/torch": _, ...tools } = peerDependencies;
   const project = JSON.parse(readFileSync(path, "utf8"));
   project.name =
     name
       .toLowerCase()
       .replace(/[^a-z0-9._-]+/g, "-")
       .replace(/^[._-]+/, "") || "project";
-  project.dependencies = { "@levin/torch": torchVersion, levin: version };
+  project.dependencies = { "@levin/torch": `^${version}`, levin: `^${version}` };
   Object.assign(project.devDependencies, tools);
   writeFileSync(path, `${JSON.stringify(project, null, 2)}\n`);
 }
