@@ -135,6 +135,7 @@ export { setQuiet } from "./messages.js";
 export { LightningModule } from "./module.js";
 export {
   LightningOptimizer,
+  type OneOrSeveral,
   type OptimizerConfiguration,
   type OptimizerOptions,
   type Scheduler,

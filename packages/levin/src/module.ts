@@ -19,6 +19,7 @@ import type { LoggedMetric } from "./logging/results.js";
 import { warnOnce } from "./messages.js";
 import {
   type LightningOptimizer,
+  type OneOrSeveral,
   type OptimizerConfiguration,
   parametersOf,
   type Scheduler,
@@ -445,24 +446,32 @@ export class LightningModule<Batch = unknown> extends nn.Module implements Modul
   // Manual optimization
 
   /**
-   * The optimizers of the fit: one, or a list of several.
+   * The optimizers of the fit: one, or a list of several. For several, say how many:
+   *
+   * ```ts
+   * const optimizer = this.optimizers();
+   * const [ofGenerator, ofDiscriminator] = this.optimizers<2>();
+   * ```
    *
    * @param options `useLightningOptimizer` (default true): whether their steps go through precision and hooks, and are counted
    */
-  optimizers(options: { useLightningOptimizer: false }): optim.Optimizer | optim.Optimizer[];
-  optimizers(options?: { useLightningOptimizer?: true }): LightningOptimizer | LightningOptimizer[];
-  optimizers(
-    options: { useLightningOptimizer?: boolean } = {},
-  ): LightningOptimizer | LightningOptimizer[] | optim.Optimizer | optim.Optimizer[] {
+  optimizers<Count extends number = 1>(options: {
+    useLightningOptimizer: false;
+  }): OneOrSeveral<optim.Optimizer, Count>;
+  optimizers<Count extends number = 1>(options?: {
+    useLightningOptimizer?: true;
+  }): OneOrSeveral<LightningOptimizer, Count>;
+  optimizers(options: { useLightningOptimizer?: boolean } = {}): unknown {
     const { lightningOptimizers, optimizers } = this.trainer;
     const all = (options.useLightningOptimizer ?? true) ? lightningOptimizers : optimizers;
     return all.length === 1 ? all[0]! : all;
   }
 
-  /** The learning rate schedulers of the fit: null, one, or a list of several. */
-  lrSchedulers(): Scheduler | Scheduler[] | null {
+  /** The learning rate schedulers of the fit: one, or a list of several (`this.lrSchedulers<2>()`); null where there are none. */
+  lrSchedulers<Count extends number = 1>(): OneOrSeveral<Scheduler, Count>;
+  lrSchedulers(): unknown {
     const all = this.trainer.lrSchedulerConfigs.map((config) => config.scheduler);
-    return all.length === 0 ? null : all.length === 1 ? all[0]! : all;
+    return all.length === 0 ? null : all.length === 1 ? all[0] : all;
   }
 
   /** Computes gradients in manual optimization: with the hooks around it, and with the precision's scaling. */

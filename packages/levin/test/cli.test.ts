@@ -152,7 +152,7 @@ import { Spirals } from "./data.ts";
 import { Classifier } from "./model.ts";
 
 class CLI extends LightningCLI {
-  beforeFit() {
+  override beforeFit() {
     console.log(JSON.stringify(this.model.hparams));
   }
 }

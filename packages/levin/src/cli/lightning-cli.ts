@@ -292,6 +292,17 @@ export class LightningCLI {
   /** Override it to do something after the objects have been made. */
   afterInstantiateClasses(): Awaitable<void> {}
 
+  /** Define it to do something before `fit`; the same goes for the other subcommands, also those of one's own. */
+  beforeFit?(): Awaitable<void>;
+  /** Define it to do something after `fit`. */
+  afterFit?(): Awaitable<void>;
+  beforeValidate?(): Awaitable<void>;
+  afterValidate?(): Awaitable<void>;
+  beforeTest?(): Awaitable<void>;
+  afterTest?(): Awaitable<void>;
+  beforePredict?(): Awaitable<void>;
+  afterPredict?(): Awaitable<void>;
+
   /** Makes the data module, the module and the trainer. */
   async instantiateClasses(): Promise<void> {
     this.configInit = await this.#current.instantiateClasses(this.config);

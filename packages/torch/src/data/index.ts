@@ -3,6 +3,7 @@ export { ChainDataset, ConcatDataset, StackDataset, type Stacked } from "./combi
 export {
   type Dataset,
   type IterableDataset,
+  type Row,
   randomSplit,
   Subset,
   TensorDataset,
