@@ -18,7 +18,7 @@ export { JSONLDataset } from "./datasets/jsonl.js";
 export { FashionMNIST, MNIST, type MNISTOptions } from "./datasets/mnist.js";
 export { TextWindowDataset } from "./datasets/text-windows.js";
 export type { LoaderIterator } from "./epoch.js";
-export { DataLoader, type DataLoaderOptions } from "./loader.js";
+export { DataLoader, type DataLoaderOptions, type UnbatchedLoaderOptions } from "./loader.js";
 export {
   BatchSampler,
   DistributedSampler,
