@@ -1,8 +1,9 @@
 import type { Device } from "@levin/torch";
 import * as torch from "@levin/torch";
 import { type LoadFromCheckpointOptions, loadDataModule } from "./checkpoint/load.js";
+import type { Loaders } from "./combined-loader.js";
 import { MisconfigurationError } from "./errors.js";
-import type { Awaitable, TrainerFunction } from "./hooks.js";
+import type { Awaitable, Synchronous, TrainerFunction } from "./hooks.js";
 import { Hyperparameters, type SaveHyperparametersOptions } from "./hyperparameters.js";
 import type { LoaderMethod } from "./loops/source.js";
 import { moveToDevice } from "./module.js";
@@ -96,7 +97,7 @@ export class LightningDataModule<Batch = unknown> {
                 shuffle: shuffle && isMapDataset(dataset),
               }),
           ),
-        );
+        ) as Loaders;
     };
     define("trainDataloader", options.trainDataset, true);
     define("valDataloader", options.valDataset, false);
@@ -126,19 +127,19 @@ export class LightningDataModule<Batch = unknown> {
   onException(_exception: unknown): Awaitable<void> {}
 
   /** The loader(s) of training. */
-  trainDataloader(): unknown {
+  trainDataloader(): Awaitable<Loaders> {
     throw notDefined("trainDataloader");
   }
   /** The loader(s) of validation. */
-  valDataloader(): unknown {
+  valDataloader(): Awaitable<Loaders> {
     throw notDefined("valDataloader");
   }
   /** The loader(s) of testing. */
-  testDataloader(): unknown {
+  testDataloader(): Awaitable<Loaders> {
     throw notDefined("testDataloader");
   }
   /** The loader(s) of prediction. */
-  predictDataloader(): unknown {
+  predictDataloader(): Awaitable<Loaders> {
     throw notDefined("predictDataloader");
   }
 
@@ -160,7 +161,7 @@ export class LightningDataModule<Batch = unknown> {
     return {};
   }
   /** Takes back what {@link stateDict} gave. */
-  loadStateDict(_stateDict: Record<string, unknown>): void {}
+  loadStateDict(_stateDict: Record<string, unknown>): Synchronous {}
 }
 
 function isMapDataset(dataset: unknown): boolean {

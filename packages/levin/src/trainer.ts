@@ -10,7 +10,7 @@ import { type Checkpoint, dumpCheckpoint, restoreModules, restoreTraining } from
 import { requeue } from "./checkpoint/requeue.js";
 import { selectCheckpointPath } from "./checkpoint/resume.js";
 import { StorageQueue } from "./checkpoint/storage.js";
-import { type CombinedLoader, lengthOf } from "./combined-loader.js";
+import { type CombinedLoader, type Loaders, lengthOf } from "./combined-loader.js";
 import { LightningDataModule } from "./data-module.js";
 import {
   asynchronousHook,
@@ -76,9 +76,9 @@ export interface TrainerState {
 /** Options of `trainer.fit`. */
 export interface FitOptions {
   /** The loader(s) of training; not together with `datamodule`. */
-  trainDataloaders?: unknown;
+  trainDataloaders?: Loaders | LightningDataModule | null;
   /** The loader(s) of validation; not together with `datamodule`. */
-  valDataloaders?: unknown;
+  valDataloaders?: Loaders | null;
   datamodule?: LightningDataModule | null;
   /** The checkpoint to go on from: a path, "best" or "last". */
   ckptPath?: string | null;
@@ -89,7 +89,7 @@ export interface FitOptions {
 /** Options of `trainer.validate` and `trainer.test`. */
 export interface EvaluateOptions {
   /** The loader(s); not together with `datamodule`. */
-  dataloaders?: unknown;
+  dataloaders?: Loaders | LightningDataModule | null;
   datamodule?: LightningDataModule | null;
   /** The checkpoint whose weights are used: a path, "best" or "last". Default: the module's, if one is given, else the best. */
   ckptPath?: string | null;
