@@ -1,5 +1,5 @@
 import { ArgumentError } from "@levin/torch";
-import { isThenable } from "./dispatch.js";
+import { isThenable } from "./thenable.js";
 import { flatten, type TreeSpec, unflatten } from "./tree.js";
 
 /** How several loaders are combined. */

@@ -19,9 +19,13 @@ export type Datasets =
 
 /** What {@link LightningDataModule.fromDatasets} is made of. */
 export interface FromDatasetsOptions {
+  /** What is trained with. Default: none. */
   trainDataset?: Datasets | null;
+  /** What is validated with. Default: none. */
   valDataset?: Datasets | null;
+  /** What is tested with. Default: none. */
   testDataset?: Datasets | null;
+  /** What is predicted. Default: none. */
   predictDataset?: Datasets | null;
   /** Default: 1. */
   batchSize?: number;

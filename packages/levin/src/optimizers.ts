@@ -12,6 +12,7 @@ export interface Scheduler {
 
 /** A scheduler and when to step it. */
 export interface SchedulerOptions {
+  /** The scheduler. */
   scheduler: Scheduler;
   /** Whether it is stepped after epochs or after optimizer steps. Default: "epoch". */
   interval?: "epoch" | "step";
@@ -29,7 +30,9 @@ export interface SchedulerOptions {
 
 /** An optimizer with its scheduler. */
 export interface OptimizerOptions {
+  /** The optimizer. */
   optimizer: optim.Optimizer;
+  /** Its scheduler, with or without when to step it. Default: none. */
   lrScheduler?: Scheduler | SchedulerOptions;
   /** The metric that a ReduceLROnPlateau is given. */
   monitor?: string;

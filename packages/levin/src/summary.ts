@@ -1,10 +1,10 @@
 import { FlopCounterMode, nn, noGrad, type RemovableHandle, Tensor } from "@levin/torch";
-import { isThenable } from "./dispatch.js";
 import { MisconfigurationError } from "./errors.js";
 import { makeTransfer, transferBatch } from "./loops/transfer.js";
 import { warnOnce } from "./messages.js";
 import { attachment, type LightningModule } from "./module.js";
 import { formatThousands } from "./python-format.js";
+import { isThenable } from "./thenable.js";
 
 /** The sizes of what a layer takes or gives: of a tensor, of several, or "?" where they are not known. */
 export type Size = "?" | number[] | Size[];

@@ -21,7 +21,6 @@ import {
   dispatchSync,
   type HookTable,
   isOverridden,
-  isThenable,
   makeHookTable,
   withHook,
 } from "./dispatch.js";
@@ -61,6 +60,7 @@ import { isolateRng } from "./rng.js";
 import { RunSignals } from "./signals.js";
 import { SingleDeviceStrategy } from "./strategies/single-device.js";
 import type { Strategy } from "./strategies/strategy.js";
+import { isThenable } from "./thenable.js";
 import { readOptions, type TrainerOptions } from "./trainer-options.js";
 
 /** What the trainer is doing at the moment. */
@@ -79,6 +79,7 @@ export interface FitOptions {
   trainDataloaders?: Loaders | LightningDataModule | null;
   /** The loader(s) of validation; not together with `datamodule`. */
   valDataloaders?: Loaders | null;
+  /** Where the loaders come from. Default: the module has them. */
   datamodule?: LightningDataModule | null;
   /** The checkpoint to go on from: a path, "best" or "last". */
   ckptPath?: string | null;
@@ -90,6 +91,7 @@ export interface FitOptions {
 export interface EvaluateOptions {
   /** The loader(s); not together with `datamodule`. */
   dataloaders?: Loaders | LightningDataModule | null;
+  /** Where the loaders come from. Default: the module has them. */
   datamodule?: LightningDataModule | null;
   /** The checkpoint whose weights are used: a path, "best" or "last". Default: the module's, if one is given, else the best. */
   ckptPath?: string | null;

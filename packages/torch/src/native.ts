@@ -243,7 +243,7 @@ const build = fileURLToPath(new URL("../build/", import.meta.url));
 const addon = join(build, "levin_torch.node");
 
 /** Where libtorch was found when the addon was built, as the set-up step recorded it. */
-export interface LibtorchRecord {
+interface LibtorchRecord {
   path: string;
   version: string;
   source: string;
@@ -251,7 +251,7 @@ export interface LibtorchRecord {
 }
 
 /** The record of the set-up step, or null where there is none. */
-export function libtorchRecord(): LibtorchRecord | null {
+function libtorchRecord(): LibtorchRecord | null {
   const file = join(build, "libtorch.json");
   return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as LibtorchRecord) : null;
 }

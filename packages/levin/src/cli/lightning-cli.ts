@@ -30,6 +30,7 @@ export interface LightningCLIOptions {
   datamoduleClass?: ClassOf<LightningDataModule> | null;
   /** What saves the configuration beside the logs; null: nothing. */
   saveConfigCallback?: typeof SaveConfigCallback | null;
+  /** Options of `saveConfigCallback`. */
   saveConfigKwargs?: SaveConfigOptions;
   /** A subclass of Trainer, or a function that makes one. */
   trainerClass?: ClassOf<Trainer>;

@@ -2,9 +2,10 @@ import { ArgumentError } from "@levin/torch";
 import { CombinedLoader, type CombinedLoaderMode, isLoader, type Loaders } from "../combined-loader.js";
 import type { LightningDataModule } from "../data-module.js";
 import { LightningDataModule as DataModule } from "../data-module.js";
-import { callDataModule, callModule, isOverridden, isThenable } from "../dispatch.js";
+import { callDataModule, callModule, isOverridden } from "../dispatch.js";
 import { MisconfigurationError } from "../errors.js";
 import { LightningModule } from "../module.js";
+import { isThenable } from "../thenable.js";
 import type { Trainer } from "../trainer.js";
 
 /** The method that gives a stage's loaders. */
