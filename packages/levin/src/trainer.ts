@@ -12,6 +12,7 @@ import { selectCheckpointPath } from "./checkpoint/resume.js";
 import { StorageQueue } from "./checkpoint/storage.js";
 import { type CombinedLoader, type Loaders, lengthOf } from "./combined-loader.js";
 import { LightningDataModule } from "./data-module.js";
+import { describe } from "./describe.js";
 import {
   asynchronousHook,
   awaitModule,
@@ -1193,11 +1194,6 @@ function withoutShuffling(loader: unknown, stage: string): unknown {
   warn(`overfitBatches is set, but the ${stage} loader shuffles: it is read in order.`);
   const { shuffle: _, sampler: __, ...kept } = loader.options;
   return new DataLoader(loader.dataset as never, kept as never);
-}
-
-function describe(value: unknown): string {
-  if (value === null || value === undefined) return String(value);
-  return typeof value === "object" ? `a ${value.constructor?.name ?? "object"}` : String(value);
 }
 
 function describeError(error: unknown): string {

@@ -2,6 +2,7 @@ import { ArgumentError } from "@levin/torch";
 import { CombinedLoader, type CombinedLoaderMode, isLoader, type Loaders } from "../combined-loader.js";
 import type { LightningDataModule } from "../data-module.js";
 import { LightningDataModule as DataModule } from "../data-module.js";
+import { describe } from "../describe.js";
 import { callDataModule, callModule, isOverridden } from "../dispatch.js";
 import { MisconfigurationError } from "../errors.js";
 import { LightningModule } from "../module.js";
@@ -45,14 +46,12 @@ export class LoaderSource {
       loaders instanceof CombinedLoader ? loaders : new CombinedLoader(loaders as Loaders, { mode });
     for (const loader of combined.flattened) {
       if (isLoader(loader)) continue;
-      const given =
-        loader === null ? "null" : typeof loader === "object" ? loader.constructor?.name : String(loader);
       const from =
         this.instance instanceof LightningModule || this.instance instanceof DataModule
           ? `${this.instance.constructor.name}.${this.method}() returned`
           : "The trainer was given";
       throw new ArgumentError(
-        `${from} ${given} as a loader: a loader is a DataLoader or another iterable of batches, or an array or object of those.`,
+        `${from} ${describe(loader)} as a loader: a loader is a DataLoader or another iterable of batches, or an array or object of those.`,
       );
     }
     return combined;
