@@ -10,7 +10,8 @@ import { type Checkpoint, dumpCheckpoint, restoreModules, restoreTraining } from
 import { requeue } from "./checkpoint/requeue.js";
 import { selectCheckpointPath } from "./checkpoint/resume.js";
 import { StorageQueue } from "./checkpoint/storage.js";
-import { type CombinedLoader, type Loaders, lengthOf } from "./combined-loader.js";
+import { closest } from "./closest.js";
+import { type CombinedLoader, isLoader, type Loaders, lengthOf } from "./combined-loader.js";
 import { LightningDataModule } from "./data-module.js";
 import { describe } from "./describe.js";
 import {
@@ -1166,12 +1167,38 @@ function makePrecision(name: PrecisionName, device: Device): Precision {
     : new TruePrecision(name);
 }
 
+const dataOptions: Readonly<Record<TrainerFunction | "explain", readonly string[]>> = {
+  fit: ["trainDataloaders", "valDataloaders", "datamodule", "ckptPath", "weightsOnly"],
+  explain: ["trainDataloaders", "valDataloaders", "datamodule", "verbose"],
+  validate: ["dataloaders", "datamodule", "ckptPath", "verbose", "weightsOnly"],
+  test: ["dataloaders", "datamodule", "ckptPath", "verbose", "weightsOnly"],
+  predict: ["dataloaders", "datamodule", "ckptPath", "returnPredictions", "weightsOnly"],
+};
+
 function readData<T extends { datamodule?: LightningDataModule | null }>(
   options: T | LightningDataModule,
   fn: TrainerFunction | "explain",
   ...loaders: (keyof T)[]
 ): T {
   const read = options instanceof LightningDataModule ? ({ datamodule: options } as T) : { ...options };
+  const known = dataOptions[fn];
+  if (typeof options !== "object" || options === null || isLoader(options)) {
+    throw new MisconfigurationError(
+      `trainer.${fn}() was given ${describe(options)}; after the module it takes an object of options, such as { ${known[0]}: loader }.`,
+    );
+  }
+  for (const name of Object.keys(read)) {
+    if (known.includes(name)) continue;
+    const meant = closest(name, known);
+    throw new MisconfigurationError(
+      `trainer.${fn}({ ${name} }) ${meant ? `should be ${meant}` : `is none of the options: ${known.join(", ")}`}.`,
+    );
+  }
+  if (read.datamodule != null && !(read.datamodule instanceof LightningDataModule)) {
+    throw new MisconfigurationError(
+      `trainer.${fn}({ datamodule }) was given ${describe(read.datamodule)}; it is a LightningDataModule. Loaders are given as ${known[0]}.`,
+    );
+  }
   for (const name of loaders) {
     if (read[name] instanceof LightningDataModule && !read.datamodule) {
       read.datamodule = read[name] as LightningDataModule;

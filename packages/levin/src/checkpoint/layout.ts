@@ -93,8 +93,17 @@ export function dumpCheckpoint(trainer: Trainer, module: LightningModule, weight
   return checkpoint;
 }
 
+/** Refuses what was read of a file that is no checkpoint. */
+export function requireWeights(checkpoint: Checkpoint, path: string | null): void {
+  if (isPlainObject(checkpoint) && typeof checkpoint.state_dict === "object") return;
+  throw new MisconfigurationError(
+    `${path} is no checkpoint of a trainer: there is no state_dict in it. Weights alone are read by torch.load() and module.loadStateDict().`,
+  );
+}
+
 /** Takes weights, data module and callbacks from a checkpoint: what can be restored before the optimizers exist. */
 export function restoreModules(trainer: Trainer, module: LightningModule, checkpoint: Checkpoint): void {
+  requireWeights(checkpoint, trainer.ckptPath);
   callModule(module, "onLoadCheckpoint", () => module.onLoadCheckpoint(checkpoint));
   trainer.strategy.loadModuleStateDict(module, checkpoint.state_dict, module.strictLoading);
 

@@ -9,7 +9,7 @@ import { MisconfigurationError } from "../errors.js";
 import { warn } from "../messages.js";
 import { LightningModule } from "../module.js";
 import { isThenable } from "../thenable.js";
-import type { Checkpoint } from "./layout.js";
+import { type Checkpoint, requireWeights } from "./layout.js";
 
 /** Options of `loadFromCheckpoint`. */
 export interface LoadFromCheckpointOptions {
@@ -32,6 +32,7 @@ export function loadModule<M extends LightningModule>(
   options: LoadFromCheckpointOptions,
 ): M {
   const checkpoint = read(path, options);
+  requireWeights(checkpoint, path);
   const module = new Module(hyperparameters(checkpoint.hyper_parameters, options));
   if (isOverridden(module, "configureModel", LightningModule)) {
     if (isThenable(module.configureModel())) {
@@ -41,7 +42,7 @@ export function loadModule<M extends LightningModule>(
     }
   }
   module.onLoadCheckpoint(checkpoint);
-  const weights = Object.values(checkpoint.state_dict ?? {});
+  const weights = Object.values(checkpoint.state_dict);
   if (weights.length === 0) {
     warn(`The checkpoint ${path} contains no weights.`);
     return module;

@@ -602,6 +602,8 @@ export class FitLoop {
   #takeLoaders(loaders: unknown): void {
     const { trainer } = this;
     const combined = this.source.combine(loaders, "max_size_cycle");
+    if (combined.flattened.length === 0)
+      throw new MisconfigurationError("trainDataloaders is an empty list: there is no loader to train with.");
     trainer.strategy.barrier();
     combined.flattened = combined.flattened.map((loader) =>
       trainer.prepareLoader(loader, { overfit: trainer.overfits, stage: "train" }),

@@ -29,6 +29,12 @@ export class LoaderSource {
   /** The loaders, or a promise of them. */
   request(trainer: Trainer): unknown {
     const instance = this.instance;
+    if (!this.isDefined) {
+      const option = this.method === "trainDataloader" ? "trainDataloaders" : "dataloaders";
+      throw new MisconfigurationError(
+        `There is nothing to read: ${this.method}() must be defined in ${instance!.constructor.name}, or the trainer be given ${option}.`,
+      );
+    }
     if (instance instanceof LightningModule || instance instanceof DataModule) {
       const method = (instance as LightningModule | LightningDataModule)[this.method];
       const request = () => method.call(instance);
