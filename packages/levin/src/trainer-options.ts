@@ -70,9 +70,9 @@ export interface TrainerOptions {
   gradientClipVal?: number | null;
   /** How gradients are clipped. Default: "norm". */
   gradientClipAlgorithm?: "norm" | "value" | null;
-  /** Whether only deterministic algorithms are used; "warn": if there are some. */
+  /** Whether only deterministic algorithms are used; "warn": where there are some. Default: as `torch.useDeterministicAlgorithms` has set it. */
   deterministic?: boolean | "warn" | null;
-  /** Whether cuDNN looks for the fastest algorithms. */
+  /** Whether cuDNN looks for the fastest algorithms: `torch.backends.cudnn.benchmark`. Default: as that is; false with `deterministic`. */
   benchmark?: boolean | null;
   /** Whether evaluation runs in inference mode, else without gradients only. Default: true. */
   inferenceMode?: boolean;
@@ -127,7 +127,6 @@ export interface Settings {
   accumulateGradBatches: number;
   gradientClipVal: number | null;
   gradientClipAlgorithm: "norm" | "value" | null;
-  deterministic: boolean | "warn" | null;
   inferenceMode: boolean;
   profiler: ProfilerName | Profiler | null;
   detectAnomaly: boolean;
@@ -136,7 +135,8 @@ export interface Settings {
   enableAutologHparams: boolean;
 }
 
-const names: readonly (keyof TrainerOptions)[] = [
+/** The names of all options of a trainer. */
+export const optionNames: readonly (keyof TrainerOptions)[] = [
   "accelerator",
   "strategy",
   "devices",
@@ -196,7 +196,7 @@ const switches: readonly (keyof TrainerOptions)[] = [
 export function readOptions(given: TrainerOptions): Settings {
   // names
   for (const name of Object.keys(given)) {
-    if (!(names as readonly string[]).includes(name)) throw unknownOption(name);
+    if (!(optionNames as readonly string[]).includes(name)) throw unknownOption(name);
   }
 
   // barebones: turns off what is not asked for, refuses what is
@@ -242,6 +242,9 @@ export function readOptions(given: TrainerOptions): Settings {
   const sanity = given.numSanityValSteps ?? (on ? 2 : 0);
   integer("numSanityValSteps", sanity, -1);
 
+  const deterministic: unknown = given.deterministic ?? false;
+  if (typeof deterministic !== "boolean" && deterministic !== "warn")
+    throw invalid("deterministic", deterministic, 'true, false or "warn"');
   for (const name of switches) {
     const value = given[name];
     if (value !== undefined && value !== null && typeof value !== "boolean") {
@@ -278,7 +281,6 @@ export function readOptions(given: TrainerOptions): Settings {
     accumulateGradBatches: integer("accumulateGradBatches", given.accumulateGradBatches ?? 1, 1),
     gradientClipVal,
     gradientClipAlgorithm: algorithm,
-    deterministic: given.deterministic ?? null,
     inferenceMode: given.inferenceMode ?? true,
     profiler: given.profiler ?? null,
     detectAnomaly: given.detectAnomaly ?? false,
@@ -346,8 +348,8 @@ function invalid(name: string, value: unknown, allowed: string): Misconfiguratio
 
 function unknownOption(name: string): MisconfigurationError {
   const plain = (text: string) => text.replaceAll("_", "").toLowerCase();
-  const meant = names.find((known) => plain(known) === plain(name));
-  const hint = meant ? `should be ${meant}` : `is none of the options: ${names.join(", ")}`;
+  const meant = optionNames.find((known) => plain(known) === plain(name));
+  const hint = meant ? `should be ${meant}` : `is none of the options: ${optionNames.join(", ")}`;
   return new MisconfigurationError(`Trainer({ ${name} }) ${hint}.`);
 }
 
