@@ -8,7 +8,7 @@ import * as levin from "levin";
 import { describe, expect, it } from "vitest";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
-const pages = ["README.md", "packages/torch/README.md", "docs/from-lightning.md"];
+const pages = ["README.md", "packages/torch/README.md", "docs/from-lightning.md", "docs/loggers.md"];
 
 /** What the examples take for granted. */
 const given = `
@@ -17,9 +17,10 @@ declare const model: Module;
 declare const datamodule: import("levin").LightningDataModule;
 declare const trainer: import("levin").Trainer;
 declare const valLoader: import("@levin/torch").data.DataLoader<unknown>;
-declare const [a, b, x, loss]: import("@levin/torch").Tensor[];
+declare const [a, b, x, loss, images, first, second]: import("@levin/torch").Tensor[];
 declare const floats: Float32Array;
 declare const net: import("@levin/torch").nn.Module;
+declare const layer: import("@levin/torch").nn.Linear;
 declare const [paths, labels]: [string[], number[]];
 declare function decode(path: string | undefined): Promise<import("@levin/torch").Tensor>;
 declare const Digits: typeof import("levin").LightningModule & (new (hparams: object) => Module);
@@ -35,7 +36,7 @@ function importsFor(code: string): string {
   return [
     isOwn("torch") ? "" : 'import * as torch from "@levin/torch";',
     `import { ${missing(ofTorch)} } from "@levin/torch";`,
-    `import { ${missing([...Object.keys(levin), "OptimizerOptions"])} } from "levin";`,
+    `import { ${missing([...Object.keys(levin), "OptimizerOptions", "Metrics"])} } from "levin";`,
   ].join(" "); // one line, so that an error's line tells where to look
 }
 
@@ -70,12 +71,14 @@ describe("the documentation", () => {
     const folder = `${root}.levin/docs`;
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
-    // "strict", as most projects have it
+    // "strict", as most projects have it, and what the strictest ones ask of the declarations of libraries
     const compilerOptions = {
       noEmit: true,
       composite: false,
       noUncheckedIndexedAccess: false,
       verbatimModuleSyntax: false,
+      skipLibCheck: false,
+      exactOptionalPropertyTypes: true,
     };
     const configuration = { extends: "../../tsconfig.base.json", compilerOptions, include: ["*"] };
     writeFileSync(`${folder}/tsconfig.json`, JSON.stringify(configuration));

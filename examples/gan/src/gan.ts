@@ -1,6 +1,6 @@
 import * as torch from "@levin/torch";
 import { nn, optim, type Tensor } from "@levin/torch";
-import { LightningModule, type LightningOptimizer } from "levin";
+import { LightningModule } from "levin";
 import type { Batch } from "./data.js";
 
 /** Makes images (N, 1, 28, 28) of noise (N, noiseSize). */
@@ -65,7 +65,7 @@ export class GAN extends LightningModule<Batch> {
   }
 
   override trainingStep([images]: Batch): void {
-    const [ofGenerator, ofDiscriminator] = this.optimizers() as [LightningOptimizer, LightningOptimizer];
+    const [ofGenerator, ofDiscriminator] = this.optimizers<2>();
 
     // the generator wants its images to be taken for real
     this.toggleOptimizer(ofGenerator);

@@ -1,6 +1,6 @@
 import type { metrics, optim, Tensor } from "@levin/torch";
 import type { Checkpoint as CheckpointContent } from "./checkpoint/layout.js";
-import type { Awaitable, LogOptions, LogValue, StepOutput, TrainerFunction } from "./hooks.js";
+import type { Awaitable, LogOptions, LogValue, StepOutput, Synchronous, TrainerFunction } from "./hooks.js";
 import type { LightningModule } from "./module.js";
 import type { Trainer } from "./trainer.js";
 
@@ -164,13 +164,17 @@ export abstract class Callback {
   ): Awaitable<void> {}
 
   /** Before the gradients are set back. Synchronous. */
-  onBeforeZeroGrad(_trainer: Trainer, _module: LightningModule, _optimizer: optim.Optimizer): void {}
+  onBeforeZeroGrad(_trainer: Trainer, _module: LightningModule, _optimizer: optim.Optimizer): Synchronous {}
   /** Before the gradients of the loss are computed. Synchronous. */
-  onBeforeBackward(_trainer: Trainer, _module: LightningModule, _loss: Tensor): void {}
+  onBeforeBackward(_trainer: Trainer, _module: LightningModule, _loss: Tensor): Synchronous {}
   /** After the gradients of the loss are computed. Synchronous. */
-  onAfterBackward(_trainer: Trainer, _module: LightningModule): void {}
+  onAfterBackward(_trainer: Trainer, _module: LightningModule): Synchronous {}
   /** Before the optimizer changes the parameters, and before gradients are clipped. Synchronous. */
-  onBeforeOptimizerStep(_trainer: Trainer, _module: LightningModule, _optimizer: optim.Optimizer): void {}
+  onBeforeOptimizerStep(
+    _trainer: Trainer,
+    _module: LightningModule,
+    _optimizer: optim.Optimizer,
+  ): Synchronous {}
 
   /** When a run ends by an error, or by Ctrl-C ({@link KeyboardInterrupt}). */
   onException(_trainer: Trainer, _module: LightningModule, _exception: unknown): Awaitable<void> {}
@@ -179,11 +183,19 @@ export abstract class Callback {
     return {};
   }
   /** Takes back what {@link stateDict} gave. */
-  loadStateDict(_stateDict: Record<string, unknown>): void {}
+  loadStateDict(_stateDict: Record<string, unknown>): Synchronous {}
   /** Before a checkpoint is written; may add to it. */
-  onSaveCheckpoint(_trainer: Trainer, _module: LightningModule, _checkpoint: CheckpointContent): void {}
+  onSaveCheckpoint(
+    _trainer: Trainer,
+    _module: LightningModule,
+    _checkpoint: CheckpointContent,
+  ): Synchronous {}
   /** When a checkpoint was read, before the states are taken from it. */
-  onLoadCheckpoint(_trainer: Trainer, _module: LightningModule, _checkpoint: CheckpointContent): void {}
+  onLoadCheckpoint(
+    _trainer: Trainer,
+    _module: LightningModule,
+    _checkpoint: CheckpointContent,
+  ): Synchronous {}
 }
 
 function pythonRepr(value: unknown): string {

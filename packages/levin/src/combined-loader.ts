@@ -1,5 +1,5 @@
 import { ArgumentError } from "@levin/torch";
-import { isThenable } from "./dispatch.js";
+import { isThenable } from "./thenable.js";
 import { flatten, type TreeSpec, unflatten } from "./tree.js";
 
 /** How several loaders are combined. */
@@ -14,6 +14,9 @@ export interface CombinedBatch {
 
 /** Anything that gives batches: a DataLoader, or any iterable or async iterable. */
 export type Loader = Iterable<unknown> | AsyncIterable<unknown>;
+
+/** Loaders as the trainer takes them: one, or any nesting of arrays and objects of them. */
+export type Loaders = Loader | readonly Loaders[] | { readonly [name: string]: Loaders };
 
 /** The state a loader can save, so that a run can go on in the middle of an epoch. */
 export interface StatefulLoader {
@@ -47,7 +50,7 @@ export class CombinedLoader {
   #flattened: unknown[];
   #limits: number[] | null = null;
 
-  constructor(iterables: unknown, options: { mode?: CombinedLoaderMode } | CombinedLoaderMode = {}) {
+  constructor(iterables: Loaders, options: { mode?: CombinedLoaderMode } | CombinedLoaderMode = {}) {
     const mode = (typeof options === "string" ? options : options.mode) ?? "min_size";
     if (!modes.includes(mode)) {
       throw new ArgumentError(`CombinedLoader: mode was given "${mode}"; it is one of ${modes.join(", ")}.`);

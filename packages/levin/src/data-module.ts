@@ -1,8 +1,9 @@
 import type { Device } from "@levin/torch";
 import * as torch from "@levin/torch";
 import { type LoadFromCheckpointOptions, loadDataModule } from "./checkpoint/load.js";
+import type { Loaders } from "./combined-loader.js";
 import { MisconfigurationError } from "./errors.js";
-import type { Awaitable, TrainerFunction } from "./hooks.js";
+import type { Awaitable, Synchronous, TrainerFunction } from "./hooks.js";
 import { Hyperparameters, type SaveHyperparametersOptions } from "./hyperparameters.js";
 import type { LoaderMethod } from "./loops/source.js";
 import { moveToDevice } from "./module.js";
@@ -18,9 +19,13 @@ export type Datasets =
 
 /** What {@link LightningDataModule.fromDatasets} is made of. */
 export interface FromDatasetsOptions {
+  /** What is trained with. Default: none. */
   trainDataset?: Datasets | null;
+  /** What is validated with. Default: none. */
   valDataset?: Datasets | null;
+  /** What is tested with. Default: none. */
   testDataset?: Datasets | null;
+  /** What is predicted. Default: none. */
   predictDataset?: Datasets | null;
   /** Default: 1. */
   batchSize?: number;
@@ -96,7 +101,7 @@ export class LightningDataModule<Batch = unknown> {
                 shuffle: shuffle && isMapDataset(dataset),
               }),
           ),
-        );
+        ) as Loaders;
     };
     define("trainDataloader", options.trainDataset, true);
     define("valDataloader", options.valDataset, false);
@@ -126,19 +131,19 @@ export class LightningDataModule<Batch = unknown> {
   onException(_exception: unknown): Awaitable<void> {}
 
   /** The loader(s) of training. */
-  trainDataloader(): unknown {
+  trainDataloader(): Awaitable<Loaders> {
     throw notDefined("trainDataloader");
   }
   /** The loader(s) of validation. */
-  valDataloader(): unknown {
+  valDataloader(): Awaitable<Loaders> {
     throw notDefined("valDataloader");
   }
   /** The loader(s) of testing. */
-  testDataloader(): unknown {
+  testDataloader(): Awaitable<Loaders> {
     throw notDefined("testDataloader");
   }
   /** The loader(s) of prediction. */
-  predictDataloader(): unknown {
+  predictDataloader(): Awaitable<Loaders> {
     throw notDefined("predictDataloader");
   }
 
@@ -160,7 +165,7 @@ export class LightningDataModule<Batch = unknown> {
     return {};
   }
   /** Takes back what {@link stateDict} gave. */
-  loadStateDict(_stateDict: Record<string, unknown>): void {}
+  loadStateDict(_stateDict: Record<string, unknown>): Synchronous {}
 }
 
 function isMapDataset(dataset: unknown): boolean {

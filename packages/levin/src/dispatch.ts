@@ -8,10 +8,8 @@ import type { Strategy } from "./strategies/strategy.js";
 import { isThenable } from "./thenable.js";
 import type { Trainer } from "./trainer.js";
 
-export { isThenable };
-
 /** The hooks that are dispatched to callbacks, the module and the strategy, in this order. */
-export const hookNames = [
+const hookNames = [
   "setup",
   "teardown",
   "onFitStart",

@@ -6,6 +6,9 @@ import type { LightningOptimizer, OptimizerConfiguration, Scheduler } from "./op
 /** A value, or a promise of it: hooks may be synchronous or asynchronous. */
 export type Awaitable<T> = T | PromiseLike<T>;
 
+/** What hooks return that must be synchronous: nothing. Unlike `void` alone, it does not take a promise. */
+export type Synchronous = void | undefined;
+
 /** What the trainer is called for. */
 export type TrainerFunction = "fit" | "validate" | "test" | "predict";
 
@@ -167,44 +170,44 @@ export interface ModuleHooks<Batch> {
   ): Awaitable<void>;
 
   /** Frees gradients before a validation inside training. Default: `zeroGrad()`. */
-  onValidationModelZeroGrad(): void;
+  onValidationModelZeroGrad(): Synchronous;
   /** Sets evaluation mode before validation. */
-  onValidationModelEval(): void;
+  onValidationModelEval(): Synchronous;
   /** Sets training mode after validation; where it is not overridden, each submodule gets back the mode it had. */
-  onValidationModelTrain(): void;
+  onValidationModelTrain(): Synchronous;
   /** Sets evaluation mode before testing. */
-  onTestModelEval(): void;
+  onTestModelEval(): Synchronous;
   /** Sets training mode after testing; where it is not overridden, each submodule gets back the mode it had. */
-  onTestModelTrain(): void;
+  onTestModelTrain(): Synchronous;
   /** Sets evaluation mode before prediction. */
-  onPredictModelEval(): void;
+  onPredictModelEval(): Synchronous;
 
   /** Before the gradients are set back. Synchronous. */
-  onBeforeZeroGrad(optimizer: optim.Optimizer): void;
+  onBeforeZeroGrad(optimizer: optim.Optimizer): Synchronous;
   /** Before the gradients of the loss are computed. Synchronous. */
-  onBeforeBackward(loss: Tensor): void;
+  onBeforeBackward(loss: Tensor): Synchronous;
   /** Computes the gradients of the loss. Synchronous. Default: `loss.backward()`. */
-  backward(loss: Tensor, options?: BackwardOptions): void;
+  backward(loss: Tensor, options?: BackwardOptions): Synchronous;
   /** After the gradients of the loss are computed. Synchronous. */
-  onAfterBackward(): void;
+  onAfterBackward(): Synchronous;
   /** Before the optimizer changes the parameters, and before gradients are clipped. Synchronous. */
-  onBeforeOptimizerStep(optimizer: optim.Optimizer): void;
+  onBeforeOptimizerStep(optimizer: optim.Optimizer): Synchronous;
   /** Clips gradients. Synchronous. Default: as the trainer's options say. */
   configureGradientClipping(
     optimizer: optim.Optimizer,
     options: { gradientClipVal: number | null; gradientClipAlgorithm: "norm" | "value" | null },
-  ): void;
+  ): Synchronous;
   /** One optimizer step; `closure` runs the training step and computes the gradients. Synchronous. */
   optimizerStep(
     epoch: number,
     batchIdx: number,
     optimizer: LightningOptimizer,
     closure: () => Tensor | null,
-  ): void;
+  ): Synchronous;
   /** Sets the gradients back. Synchronous. Default: `optimizer.zeroGrad()`. */
-  optimizerZeroGrad(epoch: number, batchIdx: number, optimizer: optim.Optimizer): void;
+  optimizerZeroGrad(epoch: number, batchIdx: number, optimizer: optim.Optimizer): Synchronous;
   /** One step of a learning rate scheduler; with the monitored value, if it needs one. */
-  lrSchedulerStep(scheduler: Scheduler, metric: Tensor | number | null): void;
+  lrSchedulerStep(scheduler: Scheduler, metric: Tensor | number | null): Synchronous;
 
   /** Before a batch goes to the device. */
   onBeforeBatchTransfer(batch: Batch, dataloaderIdx: number): Awaitable<Batch>;
@@ -214,7 +217,7 @@ export interface ModuleHooks<Batch> {
   onAfterBatchTransfer(batch: Batch, dataloaderIdx: number): Awaitable<Batch>;
 
   /** Before a checkpoint is written; may add to it. */
-  onSaveCheckpoint(checkpoint: Checkpoint): void;
+  onSaveCheckpoint(checkpoint: Checkpoint): Synchronous;
   /** When a checkpoint was read, before the weights are taken from it. */
-  onLoadCheckpoint(checkpoint: Checkpoint): void;
+  onLoadCheckpoint(checkpoint: Checkpoint): Synchronous;
 }

@@ -67,6 +67,7 @@ export {
   CombinedLoader,
   type CombinedLoaderMode,
   type Loader,
+  type Loaders,
   type StatefulLoader,
 } from "./combined-loader.js";
 export { type Datasets, type FromDatasetsOptions, LightningDataModule } from "./data-module.js";
@@ -82,6 +83,7 @@ export type {
   ModuleHooks,
   ReduceFx,
   StepOutput,
+  Synchronous,
   TrainerFunction,
 } from "./hooks.js";
 export type { SaveHyperparametersOptions } from "./hyperparameters.js";
@@ -135,6 +137,7 @@ export { setQuiet } from "./messages.js";
 export { LightningModule } from "./module.js";
 export {
   LightningOptimizer,
+  type OneOrSeveral,
   type OptimizerConfiguration,
   type OptimizerOptions,
   type Scheduler,

@@ -11,14 +11,24 @@ import {
 import type { Callback } from "./callback.js";
 import type { Checkpoint } from "./checkpoint/layout.js";
 import { type LoadFromCheckpointOptions, loadModule } from "./checkpoint/load.js";
+import type { Loaders } from "./combined-loader.js";
 import { MisconfigurationError } from "./errors.js";
-import type { Awaitable, LogOptions, LogValue, ModuleHooks, StepOutput, TrainerFunction } from "./hooks.js";
+import type {
+  Awaitable,
+  LogOptions,
+  LogValue,
+  ModuleHooks,
+  StepOutput,
+  Synchronous,
+  TrainerFunction,
+} from "./hooks.js";
 import { Hyperparameters, type SaveHyperparametersOptions } from "./hyperparameters.js";
 import type { Logger } from "./loggers/logger.js";
 import type { LoggedMetric } from "./logging/results.js";
 import { warnOnce } from "./messages.js";
 import {
   type LightningOptimizer,
+  type OneOrSeveral,
   type OptimizerConfiguration,
   parametersOf,
   type Scheduler,
@@ -226,22 +236,22 @@ export class LightningModule<Batch = unknown> extends nn.Module implements Modul
   // Loaders
 
   /** The loader(s) of training. */
-  trainDataloader(): unknown {
+  trainDataloader(): Awaitable<Loaders> {
     throw notDefined("trainDataloader");
   }
 
   /** The loader(s) of validation. */
-  valDataloader(): unknown {
+  valDataloader(): Awaitable<Loaders> {
     throw notDefined("valDataloader");
   }
 
   /** The loader(s) of testing. */
-  testDataloader(): unknown {
+  testDataloader(): Awaitable<Loaders> {
     throw notDefined("testDataloader");
   }
 
   /** The loader(s) of prediction. */
-  predictDataloader(): unknown {
+  predictDataloader(): Awaitable<Loaders> {
     throw notDefined("predictDataloader");
   }
 
@@ -303,38 +313,38 @@ export class LightningModule<Batch = unknown> extends nn.Module implements Modul
     _dataloaderIdx?: number,
   ): Awaitable<void> {}
 
-  onValidationModelZeroGrad(): void {
+  onValidationModelZeroGrad(): Synchronous {
     this.zeroGrad();
   }
-  onValidationModelEval(): void {
+  onValidationModelEval(): Synchronous {
     this.eval();
   }
-  onValidationModelTrain(): void {
+  onValidationModelTrain(): Synchronous {
     this.train();
   }
-  onTestModelEval(): void {
+  onTestModelEval(): Synchronous {
     this.eval();
   }
-  onTestModelTrain(): void {
+  onTestModelTrain(): Synchronous {
     this.train();
   }
-  onPredictModelEval(): void {
+  onPredictModelEval(): Synchronous {
     this.eval();
   }
 
-  onBeforeZeroGrad(_optimizer: optim.Optimizer): void {}
-  onBeforeBackward(_loss: Tensor): void {}
-  backward(loss: Tensor, options?: BackwardOptions): void {
+  onBeforeZeroGrad(_optimizer: optim.Optimizer): Synchronous {}
+  onBeforeBackward(_loss: Tensor): Synchronous {}
+  backward(loss: Tensor, options?: BackwardOptions): Synchronous {
     if (options) loss.backward(null, options);
     else loss.backward();
   }
-  onAfterBackward(): void {}
-  onBeforeOptimizerStep(_optimizer: optim.Optimizer): void {}
+  onAfterBackward(): Synchronous {}
+  onBeforeOptimizerStep(_optimizer: optim.Optimizer): Synchronous {}
 
   configureGradientClipping(
     optimizer: optim.Optimizer,
     options: { gradientClipVal: number | null; gradientClipAlgorithm: "norm" | "value" | null },
-  ): void {
+  ): Synchronous {
     this.clipGradients(optimizer, options);
   }
 
@@ -343,15 +353,15 @@ export class LightningModule<Batch = unknown> extends nn.Module implements Modul
     _batchIdx: number,
     optimizer: LightningOptimizer,
     optimizerClosure: () => Tensor | null,
-  ): void {
+  ): Synchronous {
     optimizer.step(optimizerClosure);
   }
 
-  optimizerZeroGrad(_epoch: number, _batchIdx: number, optimizer: optim.Optimizer): void {
+  optimizerZeroGrad(_epoch: number, _batchIdx: number, optimizer: optim.Optimizer): Synchronous {
     optimizer.zeroGrad();
   }
 
-  lrSchedulerStep(scheduler: Scheduler, metric: Tensor | number | null): void {
+  lrSchedulerStep(scheduler: Scheduler, metric: Tensor | number | null): Synchronous {
     if (metric === null) scheduler.step();
     else scheduler.step(metric);
   }
@@ -366,8 +376,8 @@ export class LightningModule<Batch = unknown> extends nn.Module implements Modul
     return batch;
   }
 
-  onSaveCheckpoint(_checkpoint: Checkpoint): void {}
-  onLoadCheckpoint(_checkpoint: Checkpoint): void {}
+  onSaveCheckpoint(_checkpoint: Checkpoint): Synchronous {}
+  onLoadCheckpoint(_checkpoint: Checkpoint): Synchronous {}
 
   // Logging
 
@@ -445,24 +455,32 @@ export class LightningModule<Batch = unknown> extends nn.Module implements Modul
   // Manual optimization
 
   /**
-   * The optimizers of the fit: one, or a list of several.
+   * The optimizers of the fit: one, or a list of several. For several, say how many:
+   *
+   * ```ts
+   * const optimizer = this.optimizers();
+   * const [ofGenerator, ofDiscriminator] = this.optimizers<2>();
+   * ```
    *
    * @param options `useLightningOptimizer` (default true): whether their steps go through precision and hooks, and are counted
    */
-  optimizers(options: { useLightningOptimizer: false }): optim.Optimizer | optim.Optimizer[];
-  optimizers(options?: { useLightningOptimizer?: true }): LightningOptimizer | LightningOptimizer[];
-  optimizers(
-    options: { useLightningOptimizer?: boolean } = {},
-  ): LightningOptimizer | LightningOptimizer[] | optim.Optimizer | optim.Optimizer[] {
+  optimizers<Count extends number = 1>(options: {
+    useLightningOptimizer: false;
+  }): OneOrSeveral<optim.Optimizer, Count>;
+  optimizers<Count extends number = 1>(options?: {
+    useLightningOptimizer?: true;
+  }): OneOrSeveral<LightningOptimizer, Count>;
+  optimizers(options: { useLightningOptimizer?: boolean } = {}): unknown {
     const { lightningOptimizers, optimizers } = this.trainer;
     const all = (options.useLightningOptimizer ?? true) ? lightningOptimizers : optimizers;
     return all.length === 1 ? all[0]! : all;
   }
 
-  /** The learning rate schedulers of the fit: null, one, or a list of several. */
-  lrSchedulers(): Scheduler | Scheduler[] | null {
+  /** The learning rate schedulers of the fit: one, or a list of several (`this.lrSchedulers<2>()`); null where there are none. */
+  lrSchedulers<Count extends number = 1>(): OneOrSeveral<Scheduler, Count>;
+  lrSchedulers(): unknown {
     const all = this.trainer.lrSchedulerConfigs.map((config) => config.scheduler);
-    return all.length === 0 ? null : all.length === 1 ? all[0]! : all;
+    return all.length === 0 ? null : all.length === 1 ? all[0] : all;
   }
 
   /** Computes gradients in manual optimization: with the hooks around it, and with the precision's scaling. */

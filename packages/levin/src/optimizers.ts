@@ -12,6 +12,7 @@ export interface Scheduler {
 
 /** A scheduler and when to step it. */
 export interface SchedulerOptions {
+  /** The scheduler. */
   scheduler: Scheduler;
   /** Whether it is stepped after epochs or after optimizer steps. Default: "epoch". */
   interval?: "epoch" | "step";
@@ -29,17 +30,30 @@ export interface SchedulerOptions {
 
 /** An optimizer with its scheduler. */
 export interface OptimizerOptions {
+  /** The optimizer. */
   optimizer: optim.Optimizer;
+  /** Its scheduler, with or without when to step it. Default: none. */
   lrScheduler?: Scheduler | SchedulerOptions;
   /** The metric that a ReduceLROnPlateau is given. */
   monitor?: string;
 }
+
+/** One of a kind, or a list of as many as `Count` says; `number` is any number of them. */
+export type OneOrSeveral<T, Count extends number, List extends T[] = []> = number extends Count
+  ? T[]
+  : Count extends 1
+    ? T
+    : List["length"] extends Count
+      ? List
+      : OneOrSeveral<T, Count, [...List, T]>;
 
 /** What `configureOptimizers` may return. Several optimizers need manual optimization. */
 export type OptimizerConfiguration =
   | optim.Optimizer
   | optim.Optimizer[]
   | [optim.Optimizer[], (Scheduler | SchedulerOptions)[] | Scheduler | SchedulerOptions]
+  // what TypeScript infers for such a pair where the method says no type
+  | (optim.Optimizer[] | (Scheduler | SchedulerOptions)[])[]
   | OptimizerOptions
   | OptimizerOptions[]
   | null
@@ -204,7 +218,7 @@ export function parseOptimizers(
   if (automatic && optimizers.length > 1) {
     throw new MisconfigurationError(
       "Training with multiple optimizers is only supported with manual optimization. Set `automaticOptimization = false` in the " +
-        "module, and use the optimizers in trainingStep: `const [a, b] = this.optimizers()`.",
+        "module, and use the optimizers in trainingStep: `const [a, b] = this.optimizers<2>()`.",
     );
   }
   const configs = schedulers.map((scheduler) => parseScheduler(scheduler, monitor, automatic));

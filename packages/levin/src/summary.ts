@@ -1,9 +1,10 @@
-import { FlopCounterMode, type nn, noGrad, type RemovableHandle, Tensor } from "@levin/torch";
-import { isThenable } from "./dispatch.js";
+import { FlopCounterMode, nn, noGrad, type RemovableHandle, Tensor } from "@levin/torch";
 import { MisconfigurationError } from "./errors.js";
 import { makeTransfer, transferBatch } from "./loops/transfer.js";
+import { warnOnce } from "./messages.js";
 import { attachment, type LightningModule } from "./module.js";
 import { formatThousands } from "./python-format.js";
+import { isThenable } from "./thenable.js";
 
 /** The sizes of what a layer takes or gives: of a tensor, of several, or "?" where they are not known. */
 export type Size = "?" | number[] | Size[];
@@ -190,7 +191,13 @@ function formatSize(size: Size): string {
 }
 
 function count(parameters: Tensor[]): number {
-  return parameters.reduce((sum, parameter) => sum + parameter.numel(), 0);
+  const known = parameters.filter((parameter) => !(parameter instanceof nn.UninitializedParameter));
+  if (known.length < parameters.length) {
+    warnOnce(
+      "The numbers of parameters do not count those of lazy modules that were not called yet. Set `exampleInputArray` in the module to have them.",
+    );
+  }
+  return known.reduce((sum, parameter) => sum + parameter.numel(), 0);
 }
 
 /** A count in thousands, millions, ...: "123  ", "1.2 K", "400 T". */

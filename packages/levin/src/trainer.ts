@@ -10,7 +10,7 @@ import { type Checkpoint, dumpCheckpoint, restoreModules, restoreTraining } from
 import { requeue } from "./checkpoint/requeue.js";
 import { selectCheckpointPath } from "./checkpoint/resume.js";
 import { StorageQueue } from "./checkpoint/storage.js";
-import { type CombinedLoader, lengthOf } from "./combined-loader.js";
+import { type CombinedLoader, type Loaders, lengthOf } from "./combined-loader.js";
 import { LightningDataModule } from "./data-module.js";
 import {
   asynchronousHook,
@@ -21,7 +21,6 @@ import {
   dispatchSync,
   type HookTable,
   isOverridden,
-  isThenable,
   makeHookTable,
   withHook,
 } from "./dispatch.js";
@@ -62,6 +61,7 @@ import { isolateRng } from "./rng.js";
 import { RunSignals } from "./signals.js";
 import { SingleDeviceStrategy } from "./strategies/single-device.js";
 import type { Strategy } from "./strategies/strategy.js";
+import { isThenable } from "./thenable.js";
 import { setTorchFlags } from "./torch-flags.js";
 import { readOptions, type TrainerOptions } from "./trainer-options.js";
 
@@ -78,9 +78,10 @@ export interface TrainerState {
 /** Options of `trainer.fit`. */
 export interface FitOptions {
   /** The loader(s) of training; not together with `datamodule`. */
-  trainDataloaders?: unknown;
+  trainDataloaders?: Loaders | LightningDataModule | null;
   /** The loader(s) of validation; not together with `datamodule`. */
-  valDataloaders?: unknown;
+  valDataloaders?: Loaders | null;
+  /** Where the loaders come from. Default: the module has them. */
   datamodule?: LightningDataModule | null;
   /** The checkpoint to go on from: a path, "best" or "last". */
   ckptPath?: string | null;
@@ -91,7 +92,8 @@ export interface FitOptions {
 /** Options of `trainer.validate` and `trainer.test`. */
 export interface EvaluateOptions {
   /** The loader(s); not together with `datamodule`. */
-  dataloaders?: unknown;
+  dataloaders?: Loaders | LightningDataModule | null;
+  /** Where the loaders come from. Default: the module has them. */
   datamodule?: LightningDataModule | null;
   /** The checkpoint whose weights are used: a path, "best" or "last". Default: the module's, if one is given, else the best. */
   ckptPath?: string | null;

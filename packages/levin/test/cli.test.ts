@@ -60,7 +60,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 it("levin init makes a project that type-checks, and never overwrites files", async () => {
   expect(made.stdout).toContain("created src/model.ts\n");
-  expect(made.stdout).toMatch(/\ncd my-project\nnpm install\nnpm run train\n$/);
+  expect(made.stdout).toMatch(/\ncd my-project\nnpm install\nnpx levin-torch-setup\nnpm run train\n$/);
   expect(JSON.parse(read("package.json"))).toMatchObject({
     name: "my-project",
     dependencies: { levin: "^0.1.0" },
@@ -152,7 +152,7 @@ import { Spirals } from "./data.ts";
 import { Classifier } from "./model.ts";
 
 class CLI extends LightningCLI {
-  beforeFit() {
+  override beforeFit() {
     console.log(JSON.stringify(this.model.hparams));
   }
 }

@@ -106,10 +106,10 @@ describe("LightningModule", () => {
     const net = new Net();
     net.automaticOptimization = false;
     await trainer().fit(net, { trainDataloaders: new Set([torch.ones([1, 1])]) });
-    const [first] = net.optimizers() as { optimizer: optim.Optimizer }[];
-    const [bare] = net.optimizers({ useLightningOptimizer: false }) as optim.Optimizer[];
-    expect(first?.optimizer).toBe(bare);
-    expect(net.toggledOptimizer(bare as optim.Optimizer, () => net.layer.weight.requiresGrad)).toBe(true);
+    const [first] = net.optimizers<2>();
+    const [bare] = net.optimizers<2>({ useLightningOptimizer: false });
+    expect(first.optimizer).toBe(bare);
+    expect(net.toggledOptimizer(bare, () => net.layer.weight.requiresGrad)).toBe(true);
     expect(net.allGather({ a: torch.ones([2]) }).a.shape).toEqual([2]);
   });
 

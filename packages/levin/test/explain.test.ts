@@ -169,7 +169,7 @@ describe("trainer.explain", () => {
       override setup(): void {
         this.rows = batches(4);
       }
-      override trainDataloader(): unknown {
+      override trainDataloader() {
         if (!this.rows) throw new Error("not set up");
         return this.rows;
       }

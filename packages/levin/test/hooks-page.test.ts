@@ -7,7 +7,6 @@ import {
   Callback,
   LightningDataModule,
   LightningModule,
-  type LightningOptimizer,
   setQuiet,
   Trainer,
   type TrainerOptions,
@@ -223,7 +222,7 @@ class Module extends LightningModule<Tensor> {
     const loss = this.forward(batch);
     this.log("loss", loss, { onEpoch: true });
     if (!this.automaticOptimization) {
-      for (const optimizer of this.optimizers() as LightningOptimizer[]) {
+      for (const optimizer of this.optimizers<number>()) {
         this.manualBackward(this.forward(batch));
         optimizer.step();
         optimizer.zeroGrad();

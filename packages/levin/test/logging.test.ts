@@ -1,6 +1,6 @@
 import * as torch from "@levin/torch";
 import { metrics, nn, optim, type Tensor } from "@levin/torch";
-import { Callback, LightningModule, Logger, type Metrics, setQuiet, Trainer } from "levin";
+import { Callback, LightningModule, type Loaders, Logger, type Metrics, setQuiet, Trainer } from "levin";
 import { beforeAll, describe, expect, it } from "vitest";
 
 beforeAll(() => setQuiet(true));
@@ -36,7 +36,7 @@ class Net extends LightningModule<Tensor> {
 
 const sizes = (...rows: number[]) => new Set(rows.map((count) => torch.ones([count, 1])));
 
-const fit = async (net: Net, train = sizes(2, 2), val: unknown = undefined, options = {}) => {
+const fit = async (net: Net, train = sizes(2, 2), val?: Loaders, options = {}) => {
   const logger = new Memory();
   const trainer = new Trainer({
     accelerator: "cpu",

@@ -50,6 +50,16 @@ describe("summarize", () => {
     );
   });
 
+  it("does not count the parameters of a lazy module that has no shape yet", () => {
+    class Lazy extends LightningModule<Tensor> {
+      readonly first = new nn.LazyLinear(3);
+      readonly second = new nn.Linear(3, 1);
+    }
+    const summary = summarize(new Lazy());
+    expect(summary.layers.map(({ parameters }) => parameters)).toEqual([0, 4]);
+    expect(summary.totalParameters).toBe(4);
+  });
+
   it("finds sizes and operations by the example input, layer by layer", () => {
     const module = new Net(torch.zeros([10, 256]));
     const summary = summarize(module, { maxDepth: -1 });

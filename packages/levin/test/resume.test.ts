@@ -3,7 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as torch from "@levin/torch";
 import { data, nn, optim, Tensor } from "@levin/torch";
-import { LightningModule, ModelCheckpoint, setQuiet, Trainer, type TrainerOptions } from "levin";
+import {
+  type FitOptions,
+  LightningModule,
+  ModelCheckpoint,
+  setQuiet,
+  Trainer,
+  type TrainerOptions,
+} from "levin";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 
 let folder = "";
@@ -70,7 +77,7 @@ const stream = (length: number): data.IterableDataset<Tensor> => ({
   },
 });
 
-type Loaders = () => { trainDataloaders: unknown; valDataloaders?: unknown };
+type Loaders = () => FitOptions;
 
 async function fit(loaders: Loaders, options: TrainerOptions, seed: number, ckptPath: string | null) {
   torch.manualSeed(seed);

@@ -43,6 +43,7 @@ export function itemSize(dtype: DType): number {
 /** The names of all types. */
 export const dtypes = Object.keys(sizes) as readonly DType[];
 
+// the types as constants, and their other names
 export const float32 = "float32";
 export const float64 = "float64";
 export const float16 = "float16";

@@ -1,3 +1,5 @@
+// for programs whose compiler does not look for the types of Node by itself
+/// <reference types="node" preserve="true" />
 import { installMethods } from "./operator.js";
 import { methodTable } from "./ops.generated.js";
 import { installMembers } from "./tensor-members.js";

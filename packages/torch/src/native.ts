@@ -244,7 +244,7 @@ const build = fileURLToPath(new URL("../build/", import.meta.url));
 const addon = join(build, "levin_torch.node");
 
 /** Where libtorch was found when the addon was built, as the set-up step recorded it. */
-export interface LibtorchRecord {
+interface LibtorchRecord {
   path: string;
   version: string;
   source: string;
@@ -252,7 +252,7 @@ export interface LibtorchRecord {
 }
 
 /** The record of the set-up step, or null where there is none. */
-export function libtorchRecord(): LibtorchRecord | null {
+function libtorchRecord(): LibtorchRecord | null {
   const file = join(build, "libtorch.json");
   return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as LibtorchRecord) : null;
 }
@@ -283,7 +283,7 @@ function load(): Native {
     const why = existsSync(addon) ? (cause as Error).message : `${addon} does not exist`;
     throw new LevinError(
       `The native addon of @levin/torch could not be loaded: ${why}\n` +
-        "Run the set-up step (`npm run setup` in a checkout) to build it; `npx levin doctor` tells what was found.",
+        "Run the set-up step to build it: `npx levin-torch-setup`, or `npm run setup` in a checkout.",
       { cause },
     );
   }

@@ -20,12 +20,15 @@ export interface RemovableHandle {
 
 /** What {@link Tensor.to} may change. */
 export interface ToOptions {
+  /** Default: the tensor's own. */
   dtype?: DType;
+  /** Default: the tensor's own. */
   device?: Device;
   /** A new tensor even where nothing changes. Default: false. */
   copy?: boolean;
   /** Does not wait for copies between pinned memory and an accelerator. Default: false. */
   nonBlocking?: boolean;
+  /** How the result lies in memory. Default: as the tensor does. */
   memoryFormat?: MemoryFormat;
 }
 

@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Device, serialization } from "@levin/torch";
-import { isThenable } from "../dispatch.js";
 import { LightningError, MisconfigurationError } from "../errors.js";
 import type { Awaitable } from "../hooks.js";
+import { isThenable } from "../thenable.js";
 import { mapTensors } from "../tree.js";
 import { toPosted, WriterThread } from "./background.js";
 import { fileSystemOf, remoteFileSystemOf } from "./file-system.js";

@@ -9,7 +9,7 @@ import { isPlainObject, mapTensors } from "../tree.js";
 import type { ExactState } from "./exact.js";
 
 /** The version of Lightning whose layout checkpoints have. */
-export const lightningVersion = "2.6.6";
+const lightningVersion = "2.6.6";
 
 /**
  * The content of a checkpoint, in Lightning's layout: what a Lightning user reads with `torch.load`. Hooks may add

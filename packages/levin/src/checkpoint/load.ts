@@ -4,10 +4,11 @@ import type { Device, Tensor } from "@levin/torch";
 import { cuda, mps, serialization } from "@levin/torch";
 import { parse } from "yaml";
 import type { LightningDataModule } from "../data-module.js";
-import { isOverridden, isThenable } from "../dispatch.js";
+import { isOverridden } from "../dispatch.js";
 import { MisconfigurationError } from "../errors.js";
 import { warn } from "../messages.js";
 import { LightningModule } from "../module.js";
+import { isThenable } from "../thenable.js";
 import type { Checkpoint } from "./layout.js";
 
 /** Options of `loadFromCheckpoint`. */

@@ -1,5 +1,5 @@
-import { isThenable } from "../dispatch.js";
 import type { Awaitable } from "../hooks.js";
+import { isThenable } from "../thenable.js";
 
 /** Keeps what storage has under way, so that the loops can wait for it and its errors are not lost. */
 export class StorageQueue {

@@ -12,8 +12,11 @@ type ValueType = "string" | "number" | "boolean" | "null";
 export interface ArgumentOptions {
   /** Default: what the default is, else a string. */
   type?: ValueType | readonly ValueType[];
+  /** The values that are allowed. Default: all. */
   choices?: readonly (string | number | boolean)[];
+  /** What it is where nothing is given. Default: null. */
   default?: string | number | boolean | null;
+  /** What `--help` says of it. */
   help?: string;
   /** Default: false. */
   required?: boolean;

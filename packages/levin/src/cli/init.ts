@@ -26,11 +26,12 @@ export function init(folder: string): void {
   }
   writeSchema(target);
   const place = folder === "." ? "" : `cd ${folder}\n`;
-  console.log(`\n${place}npm install\nnpm run train`);
+  console.log(`\n${place}npm install\nnpx levin-torch-setup\nnpm run train`);
 }
 
 function nameProject(path: string, name: string): void {
   const { version, peerDependencies } = JSON.parse(readFileSync(join(home, "package.json"), "utf8"));
+  const { "@levin/torch": _, ...tools } = peerDependencies;
   const project = JSON.parse(readFileSync(path, "utf8"));
   project.name =
     name
@@ -38,7 +39,7 @@ function nameProject(path: string, name: string): void {
       .replace(/[^a-z0-9._-]+/g, "-")
       .replace(/^[._-]+/, "") || "project";
   project.dependencies = { "@levin/torch": `^${version}`, levin: `^${version}` };
-  Object.assign(project.devDependencies, peerDependencies);
+  Object.assign(project.devDependencies, tools);
   writeFileSync(path, `${JSON.stringify(project, null, 2)}\n`);
 }
 

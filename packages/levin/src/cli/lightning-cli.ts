@@ -30,6 +30,7 @@ export interface LightningCLIOptions {
   datamoduleClass?: ClassOf<LightningDataModule> | null;
   /** What saves the configuration beside the logs; null: nothing. */
   saveConfigCallback?: typeof SaveConfigCallback | null;
+  /** Options of `saveConfigCallback`. */
   saveConfigKwargs?: SaveConfigOptions;
   /** A subclass of Trainer, or a function that makes one. */
   trainerClass?: ClassOf<Trainer>;
@@ -291,6 +292,17 @@ export class LightningCLI {
 
   /** Override it to do something after the objects have been made. */
   afterInstantiateClasses(): Awaitable<void> {}
+
+  /** Define it to do something before `fit`; the same goes for the other subcommands, also those of one's own. */
+  beforeFit?(): Awaitable<void>;
+  /** Define it to do something after `fit`. */
+  afterFit?(): Awaitable<void>;
+  beforeValidate?(): Awaitable<void>;
+  afterValidate?(): Awaitable<void>;
+  beforeTest?(): Awaitable<void>;
+  afterTest?(): Awaitable<void>;
+  beforePredict?(): Awaitable<void>;
+  afterPredict?(): Awaitable<void>;
 
   /** Makes the data module, the module and the trainer. */
   async instantiateClasses(): Promise<void> {

@@ -19,7 +19,7 @@ export class TypeReader {
   readonly families = new Map<string, compiler.Type>();
   readonly #checker: compiler.Checker;
   readonly #compiler: Compiler;
-  /** The object types that are being read: one that holds itself ends there. */
+  /** The types that are being read: one that holds itself ends there. */
   readonly #open = new Set<number>();
 
   constructor({ checker, compiler }: SourceProgram) {
@@ -38,7 +38,7 @@ export class TypeReader {
     if (type.isLiteralType() && !is(TypeFlags.BigIntLiteral)) {
       return { enum: [type.value as string | number | boolean] };
     }
-    if (type.isUnionType()) return this.#schemaOfUnion(type);
+    if (type.isUnionType()) return this.#once(type, {}, () => this.#schemaOfUnion(type));
     if (is(TypeFlags.Boolean)) return { type: "boolean" };
     if (is(TypeFlags.String | TypeFlags.TemplateLiteral | TypeFlags.StringMapping)) return { type: "string" };
     if (is(TypeFlags.Number | TypeFlags.BigInt)) return { type: "number" };
@@ -146,7 +146,16 @@ export class TypeReader {
       if (!this.families.has(name)) this.families.set(name, type);
       return refersTo(name);
     }
-    return this.#schemaOfOptions(type);
+    return this.#once(type, { type: "object" }, () => this.#schemaOfOptions(type));
+  }
+
+  /** Reads a type that may hold itself; where it does, it has the schema `again`. */
+  #once(type: compiler.Type, again: Schema, read: () => Schema | undefined): Schema | undefined {
+    if (this.#open.has(type.id)) return again;
+    this.#open.add(type.id);
+    const schema = read();
+    this.#open.delete(type.id);
+    return schema;
   }
 
   #schemaOfTuple(type: compiler.TupleType): Schema | undefined {
@@ -157,8 +166,6 @@ export class TypeReader {
   }
 
   #schemaOfOptions(type: compiler.Type): Schema {
-    if (this.#open.has(type.id)) return { type: "object" };
-    this.#open.add(type.id);
     const index = this.#checker.getIndexInfosOfType(type)[0];
     const properties: Record<string, Schema> = {};
     const required: string[] = [];
@@ -167,7 +174,6 @@ export class TypeReader {
       properties[option.name] = schemaOfOption(option)!;
       if (option.required) required.push(option.name);
     }
-    this.#open.delete(type.id);
     const others = index ? (this.schemaOf(index.valueType) ?? false) : false;
     return {
       type: "object",

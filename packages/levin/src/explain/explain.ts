@@ -1,9 +1,10 @@
 import { mergeCallbacks } from "../callbacks/defaults.js";
 import type { CombinedLoader, CombinedLoaderMode } from "../combined-loader.js";
 import type { LightningDataModule } from "../data-module.js";
-import { isOverridden, isThenable } from "../dispatch.js";
+import { isOverridden } from "../dispatch.js";
 import { type BatchLimit, isZero, type LoaderMethod, LoaderSource } from "../loops/source.js";
 import { LightningModule } from "../module.js";
+import { isThenable } from "../thenable.js";
 import type { Trainer } from "../trainer.js";
 import { Explanation } from "./explanation.js";
 

@@ -4,19 +4,13 @@ import { ArgumentError } from "@levin/torch";
 import { warn } from "../messages.js";
 import { formatFloat } from "../python-format.js";
 import { atExit } from "./exit.js";
+import { FolderLogger, type FolderLoggerOptions } from "./folder-logger.js";
 import { writeHyperparameters } from "./hyperparameters.js";
 import { LogFile } from "./log-file.js";
-import { addPrefix, Logger, type LoggerStatus, type Metrics } from "./logger.js";
-import { nextVersion, versionFolder } from "./versions.js";
+import type { LoggerStatus, Metrics } from "./logger.js";
 
 /** What {@link CSVLogger} may be told. */
-export interface CSVLoggerOptions {
-  /** The experiment's folder; "" or null for none. Default: `"lightning_logs"`. */
-  name?: string | null;
-  /** The run's folder: a name, or N for `version_N`. Default: the next number that is free. */
-  version?: string | number;
-  /** Put before the names of metrics, with a dash. Default: none. */
-  prefix?: string;
+export interface CSVLoggerOptions extends FolderLoggerOptions {
   /** How many steps at most lie between two times that metrics are written. Default: 100. */
   flushLogsEveryNSteps?: number;
 }
@@ -29,52 +23,20 @@ export interface CSVLoggerOptions {
  *
  * @see https://lightning.ai/docs/pytorch/stable/extensions/generated/lightning.pytorch.loggers.CSVLogger.html
  */
-export class CSVLogger extends Logger {
-  readonly #saveDir: string;
-  readonly #name: string;
-  readonly #prefix: string;
+export class CSVLogger extends FolderLogger {
   readonly #flushEvery: number;
-  #version: string | number | undefined;
   #experiment: ExperimentWriter | null = null;
 
   /** @param saveDir the folder under which experiments are saved */
   constructor(saveDir: string, options: CSVLoggerOptions = {}) {
-    super();
-    const { name = "lightning_logs", version, prefix = "", flushLogsEveryNSteps = 100 } = options;
-    if (typeof saveDir !== "string") {
-      throw new ArgumentError(`CSVLogger: saveDir must be the path of a folder, got ${String(saveDir)}.`);
-    }
+    super(saveDir, options);
+    const { flushLogsEveryNSteps = 100 } = options;
     if (!Number.isInteger(flushLogsEveryNSteps) || flushLogsEveryNSteps < 1) {
       throw new ArgumentError(
         `CSVLogger: flushLogsEveryNSteps must be a positive integer, got ${String(flushLogsEveryNSteps)}.`,
       );
     }
-    this.#saveDir = saveDir;
-    this.#name = name ?? "";
-    this.#version = version;
-    this.#prefix = prefix;
     this.#flushEvery = flushLogsEveryNSteps;
-  }
-
-  get name(): string {
-    return this.#name;
-  }
-
-  get version(): string | number {
-    this.#version ??= nextVersion(this.rootDir);
-    return this.#version;
-  }
-
-  override get saveDir(): string {
-    return this.#saveDir;
-  }
-
-  override get rootDir(): string {
-    return join(this.#saveDir, this.#name);
-  }
-
-  override get logDir(): string {
-    return join(this.rootDir, versionFolder(this.version));
   }
 
   /** What writes the files. */
@@ -85,7 +47,7 @@ export class CSVLogger extends Logger {
 
   override logMetrics(metrics: Metrics, step?: number): void {
     const at = step ?? this.experiment.metrics.length;
-    this.experiment.logMetrics(addPrefix(metrics, this.#prefix), at);
+    this.experiment.logMetrics(this.withPrefix(metrics), at);
     if ((at + 1) % this.#flushEvery === 0) this.save();
   }
 

@@ -1,30 +1,24 @@
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { ArgumentError, Tensor } from "@levin/torch";
+import { Tensor } from "@levin/torch";
 import { makeTransfer, transferBatch } from "../loops/transfer.js";
 import { warn } from "../messages.js";
 import { attachment, type LightningModule } from "../module.js";
 import { isThenable } from "../thenable.js";
+import { FolderLogger, type FolderLoggerOptions } from "./folder-logger.js";
 import { flattenHyperparameters, writeHyperparameters } from "./hyperparameters.js";
-import { addPrefix, Logger, type LoggerStatus, type Metrics } from "./logger.js";
+import type { LoggerStatus, Metrics } from "./logger.js";
 import type { EventFileOptions } from "./tensorboard/event-file.js";
 import { hparamsSummaries } from "./tensorboard/hparams.js";
 import { SummaryWriter } from "./tensorboard/summary-writer.js";
-import { nextVersion, versionFolder } from "./versions.js";
 
 /** What {@link TensorBoardLogger} may be told. */
-export interface TensorBoardLoggerOptions extends EventFileOptions {
-  /** The experiment's folder; "" or null for none. Default: `"lightning_logs"`. */
-  name?: string | null;
-  /** The run's folder: a name, or N for `version_N`. Default: the next number that is free. */
-  version?: string | number;
+export interface TensorBoardLoggerOptions extends FolderLoggerOptions, EventFileOptions {
   /** Whether the module's graph is logged, which needs its `exampleInputArray`. Default: false. */
   logGraph?: boolean;
   /** A metric `hp_metric` stands in where hyperparameters are logged without metrics. Default: true. */
   defaultHpMetric?: boolean;
-  /** Put before the names of metrics, with a dash. Default: none. */
-  prefix?: string;
   /** A folder below the version's in which the event files go. Default: none. */
   subDir?: string | null;
 }
@@ -41,57 +35,27 @@ export interface TensorBoardLoggerOptions extends EventFileOptions {
  *
  * @see https://lightning.ai/docs/pytorch/stable/extensions/generated/lightning.pytorch.loggers.TensorBoardLogger.html
  */
-export class TensorBoardLogger extends Logger {
+export class TensorBoardLogger extends FolderLogger {
   readonly subDir: string | null;
   /** The hyperparameters that were logged. */
   readonly hparams: Record<string, unknown> = {};
-  readonly #saveDir: string;
-  readonly #name: string;
-  readonly #prefix: string;
   readonly #logsGraph: boolean;
   readonly #defaultHpMetric: boolean;
   readonly #ofFiles: EventFileOptions;
-  #version: string | number | undefined;
   #experiment: SummaryWriter | null = null;
 
   /** @param saveDir the folder under which experiments are saved */
   constructor(saveDir: string, options: TensorBoardLoggerOptions = {}) {
-    super();
-    const { name = "lightning_logs", version, logGraph = false, defaultHpMetric = true } = options;
-    if (typeof saveDir !== "string") {
-      throw new ArgumentError(
-        `TensorBoardLogger: saveDir must be the path of a folder, got ${String(saveDir)}.`,
-      );
-    }
-    this.#saveDir = saveDir;
-    this.#name = name ?? "";
-    this.#version = version;
-    this.#prefix = options.prefix ?? "";
+    super(saveDir, options);
+    const { logGraph = false, defaultHpMetric = true } = options;
     this.#logsGraph = logGraph;
     this.#defaultHpMetric = defaultHpMetric;
     this.#ofFiles = { filenameSuffix: options.filenameSuffix, purgeStep: options.purgeStep };
     this.subDir = options.subDir ?? null;
   }
 
-  get name(): string {
-    return this.#name;
-  }
-
-  get version(): string | number {
-    this.#version ??= nextVersion(this.rootDir);
-    return this.#version;
-  }
-
-  override get saveDir(): string {
-    return this.#saveDir;
-  }
-
-  override get rootDir(): string {
-    return join(this.#saveDir, this.#name);
-  }
-
   override get logDir(): string {
-    return expand(join(this.rootDir, versionFolder(this.version), this.subDir ?? ""));
+    return expand(join(super.logDir, this.subDir ?? ""));
   }
 
   /** The writer of the event files, for images, histograms, texts and more. */
@@ -102,7 +66,7 @@ export class TensorBoardLogger extends Logger {
 
   override logMetrics(metrics: Metrics, step?: number): void {
     const { experiment } = this;
-    const prefixed = addPrefix(metrics, this.#prefix);
+    const prefixed = this.withPrefix(metrics);
     for (const name in prefixed) experiment.addScalar(name, prefixed[name]!, step);
   }
 

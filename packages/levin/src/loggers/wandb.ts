@@ -27,11 +27,17 @@ export interface WandbLoggerOptions {
   experiment?: WandbRun;
   /** Put before the names of metrics, with a dash. Default: none. */
   prefix?: string;
+  /** Who owns the project: a user or a team. Default: the one who uploads the run. */
   entity?: string;
+  /** The group of runs that this one belongs to. Default: none. */
   group?: string;
+  /** What kind of run it is, within its group. Default: none. */
   jobType?: string;
+  /** Labels of the run. Default: none. */
   tags?: readonly string[];
+  /** What there is to say of the run. Default: none. */
   notes?: string;
+  /** Hyperparameters. Default: none. */
   config?: Record<string, unknown>;
 }
 
@@ -45,6 +51,7 @@ export interface LogMediaOptions {
 
 /** What {@link WandbLogger.logTable} may be told. */
 export interface LogTableOptions {
+  /** The names of the columns. */
   columns: readonly string[];
   /** Rows with a value for each column. */
   data: readonly (readonly unknown[])[];

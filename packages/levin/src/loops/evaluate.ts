@@ -1,11 +1,12 @@
 import type { Tensor } from "@levin/torch";
 import * as torch from "@levin/torch";
 import type { CombinedLoader } from "../combined-loader.js";
-import { callModule, dispatch, isOverridden, isThenable } from "../dispatch.js";
+import { callModule, dispatch, isOverridden } from "../dispatch.js";
 import { toNumbers } from "../logging/logging.js";
 import { Results } from "../logging/results.js";
 import { attachment, LightningModule } from "../module.js";
 import { record, snakeCase } from "../profilers/recorder.js";
+import { isThenable } from "../thenable.js";
 import type { Trainer } from "../trainer.js";
 import { Fetcher } from "./fetcher.js";
 import { Pace } from "./pace.js";

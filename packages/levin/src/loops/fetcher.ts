@@ -4,9 +4,9 @@ import {
   type CombinedLoader,
   isStateful,
 } from "../combined-loader.js";
-import { isThenable } from "../dispatch.js";
 import { type Recorder, record } from "../profilers/recorder.js";
 import { getRngStates, type RngState } from "../rng.js";
+import { isThenable } from "../thenable.js";
 
 /** What must be known to read the same batches again. */
 export interface FetcherState {

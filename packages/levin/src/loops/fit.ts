@@ -3,14 +3,7 @@ import { Tensor } from "@levin/torch";
 import { type ExactState, gradientsOf, restoreGradients } from "../checkpoint/exact.js";
 import type { CombinedLoader } from "../combined-loader.js";
 import { isStateful, iteratorOf } from "../combined-loader.js";
-import {
-  asynchronousHook,
-  callModule,
-  dispatch,
-  dispatchSync,
-  isOverridden,
-  isThenable,
-} from "../dispatch.js";
+import { asynchronousHook, callModule, dispatch, dispatchSync, isOverridden } from "../dispatch.js";
 import { MisconfigurationError } from "../errors.js";
 import type { StepOutput } from "../hooks.js";
 import { Results } from "../logging/results.js";
@@ -19,6 +12,7 @@ import { attachment, LightningModule } from "../module.js";
 import type { SchedulerConfig } from "../optimizers.js";
 import { record, recordIf } from "../profilers/recorder.js";
 import { getRngStates, setRngStates } from "../rng.js";
+import { isThenable } from "../thenable.js";
 import type { Run, Trainer } from "../trainer.js";
 import { EvaluationLoop } from "./evaluate.js";
 import { Fetcher } from "./fetcher.js";

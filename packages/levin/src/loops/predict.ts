@@ -1,9 +1,10 @@
 import * as torch from "@levin/torch";
 import { BasePredictionWriter } from "../callbacks/prediction-writer.js";
 import type { CombinedLoader } from "../combined-loader.js";
-import { callModule, dispatch, isThenable } from "../dispatch.js";
+import { callModule, dispatch } from "../dispatch.js";
 import { MisconfigurationError } from "../errors.js";
 import { attachment, moveToDevice } from "../module.js";
+import { isThenable } from "../thenable.js";
 import type { Trainer } from "../trainer.js";
 import { recordedStep } from "./evaluate.js";
 import { Fetcher } from "./fetcher.js";

@@ -1,10 +1,11 @@
 import { ArgumentError } from "@levin/torch";
-import { CombinedLoader, type CombinedLoaderMode, isLoader } from "../combined-loader.js";
+import { CombinedLoader, type CombinedLoaderMode, isLoader, type Loaders } from "../combined-loader.js";
 import type { LightningDataModule } from "../data-module.js";
 import { LightningDataModule as DataModule } from "../data-module.js";
-import { callDataModule, callModule, isOverridden, isThenable } from "../dispatch.js";
+import { callDataModule, callModule, isOverridden } from "../dispatch.js";
 import { MisconfigurationError } from "../errors.js";
 import { LightningModule } from "../module.js";
+import { isThenable } from "../thenable.js";
 import type { Trainer } from "../trainer.js";
 
 /** The method that gives a stage's loaders. */
@@ -40,7 +41,8 @@ export class LoaderSource {
 
   /** Checks loaders and combines them into one. */
   combine(loaders: unknown, mode: CombinedLoaderMode): CombinedLoader {
-    const combined = loaders instanceof CombinedLoader ? loaders : new CombinedLoader(loaders, { mode });
+    const combined =
+      loaders instanceof CombinedLoader ? loaders : new CombinedLoader(loaders as Loaders, { mode });
     for (const loader of combined.flattened) {
       if (isLoader(loader)) continue;
       const given =

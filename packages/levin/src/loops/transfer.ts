@@ -1,10 +1,11 @@
 import type { Device } from "@levin/torch";
 import { LightningDataModule } from "../data-module.js";
-import { isOverridden, isThenable } from "../dispatch.js";
+import { isOverridden } from "../dispatch.js";
 import { warnOnce } from "../messages.js";
 import { attachment, LightningModule, moveToDevice } from "../module.js";
 import { type Recorder, record, snakeCase } from "../profilers/recorder.js";
 import type { Strategy } from "../strategies/strategy.js";
+import { isThenable } from "../thenable.js";
 
 type TransferHook = "onBeforeBatchTransfer" | "transferBatchToDevice" | "onAfterBatchTransfer";
 type Owner = LightningModule | LightningDataModule;

@@ -4,18 +4,18 @@ import type { LightningDataModule } from "../data-module.js";
 import { MisconfigurationError } from "../errors.js";
 import type { TrainerFunction } from "../hooks.js";
 import type { LightningModule } from "../module.js";
-import type { Trainer } from "../trainer.js";
+import type { EvaluateOptions, FitOptions, Trainer } from "../trainer.js";
 import type { ScaleBatchSizeOptions } from "./batch-size.js";
 import type { LRFinder, LRFindOptions } from "./lr-finder.js";
 
 /** What the trainer is run with to tune a module. */
 export interface TuneData {
   /** The loader(s) of training; for `method: "fit"`. */
-  trainDataloaders?: unknown;
+  trainDataloaders?: FitOptions["trainDataloaders"];
   /** The loader(s) of validation; for `method: "fit"`. */
-  valDataloaders?: unknown;
+  valDataloaders?: FitOptions["valDataloaders"];
   /** The loader(s) of the other methods. */
-  dataloaders?: unknown;
+  dataloaders?: EvaluateOptions["dataloaders"];
   datamodule?: LightningDataModule | null;
   /** What the trainer is called for. Default: "fit". */
   method?: TrainerFunction;

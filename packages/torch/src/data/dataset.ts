@@ -22,7 +22,7 @@ export interface Dataset<T = unknown> {
    * A whole batch at once: what collating the samples would give, or a promise of it. A loader without `collate` of its own asks for it where it is
    * there, which saves the work per sample.
    */
-  getItems?(indices: readonly number[]): unknown;
+  getItems?: ((indices: readonly number[]) => unknown) | undefined;
 }
 
 /**
@@ -30,7 +30,9 @@ export interface Dataset<T = unknown> {
  *
  * @see https://pytorch.org/docs/stable/data.html#torch.utils.data.IterableDataset
  */
-export type IterableDataset<T = unknown> = (Iterable<T> | AsyncIterable<T>) & { readonly length?: number };
+export type IterableDataset<T = unknown> = (Iterable<T> | AsyncIterable<T>) & {
+  readonly length?: number | undefined;
+};
 
 /** Whether samples come one after the other and have no number. */
 export function isIterableDataset(dataset: object): dataset is IterableDataset {
@@ -43,6 +45,9 @@ export function indexTensor(indices: readonly number[], length: number): Tensor 
   return ops.fromTypedArray(Int32Array.from(indices, (index) => (index < 0 ? index + length : index)));
 }
 
+/** One row of each of several tensors. */
+export type Row<T extends Tensor[]> = { [I in keyof T]: Tensor };
+
 /**
  * Tensors of equal first size, read row by row: a sample holds one row of each.
  *
@@ -50,12 +55,12 @@ export function indexTensor(indices: readonly number[], length: number): Tensor 
  *
  * @see https://pytorch.org/docs/stable/data.html#torch.utils.data.TensorDataset
  */
-export class TensorDataset implements Dataset<Tensor[]> {
-  readonly tensors: readonly Tensor[];
+export class TensorDataset<T extends Tensor[] = Tensor[]> implements Dataset<Row<T>> {
+  readonly tensors: T;
   readonly length: number;
 
   /** @throws ArgumentError where the tensors differ in their first size */
-  constructor(...tensors: Tensor[]) {
+  constructor(...tensors: T) {
     if (tensors.length === 0) throw new ArgumentError("TensorDataset: give at least one tensor.");
     const sizes = tensors.map((tensor, i) => {
       if (!(tensor instanceof Tensor))
@@ -71,13 +76,13 @@ export class TensorDataset implements Dataset<Tensor[]> {
     this.length = sizes[0]!;
   }
 
-  getItem(index: number): Tensor[] {
-    return this.tensors.map((tensor) => tensor.select(0, index));
+  getItem(index: number): Row<T> {
+    return this.tensors.map((tensor) => tensor.select(0, index)) as Row<T>;
   }
 
-  getItems(indices: readonly number[]): Tensor[] {
+  getItems(indices: readonly number[]): Row<T> {
     const rows = indexTensor(indices, this.length);
-    return this.tensors.map((tensor) => tensor.indexSelect(0, rows));
+    return this.tensors.map((tensor) => tensor.indexSelect(0, rows)) as Row<T>;
   }
 }
 

@@ -3,6 +3,7 @@ export { ChainDataset, ConcatDataset, StackDataset, type Stacked } from "./combi
 export {
   type Dataset,
   type IterableDataset,
+  type Row,
   randomSplit,
   Subset,
   TensorDataset,
@@ -17,7 +18,7 @@ export { JSONLDataset } from "./datasets/jsonl.js";
 export { FashionMNIST, MNIST, type MNISTOptions } from "./datasets/mnist.js";
 export { TextWindowDataset } from "./datasets/text-windows.js";
 export type { LoaderIterator } from "./epoch.js";
-export { DataLoader, type DataLoaderOptions } from "./loader.js";
+export { DataLoader, type DataLoaderOptions, type UnbatchedLoaderOptions } from "./loader.js";
 export {
   BatchSampler,
   DistributedSampler,

@@ -39,11 +39,8 @@ export interface DataLoaderOptions<Sample = unknown, Batch = unknown> {
   batchSampler?: Sampler<readonly number[]>;
   /** Leaves out a last batch that isn't full. Default: false. */
   dropLast?: boolean;
-  /**
-   * Makes a batch of samples; without batches, converts one sample. Default: {@link defaultCollate}, with the type of numbers
-   * decided by the first batch.
-   */
-  collate?: ((samples: Sample[]) => Batch | Promise<Batch>) | ((sample: Sample) => Batch | Promise<Batch>);
+  /** Makes a batch of samples. Default: {@link defaultCollate}, with the type of numbers decided by the first batch. */
+  collate?: (samples: Sample[]) => Batch | Promise<Batch>;
   /** Source of the random order. Default: the default generator. */
   generator?: Generator;
   /**
@@ -63,6 +60,15 @@ export interface DataLoaderOptions<Sample = unknown, Batch = unknown> {
   inOrder?: boolean;
   /** Puts the tensors of batches into pinned memory, from which CUDA copies without waiting. Default: false. */
   pinMemory?: boolean;
+}
+
+/** What a {@link DataLoader} of single samples may be told. */
+export interface UnbatchedLoaderOptions<Sample = unknown, Batch = unknown>
+  extends Omit<DataLoaderOptions<Sample, Batch>, "batchSize" | "collate"> {
+  /** No batches are made. */
+  batchSize: null;
+  /** Converts one sample. Default: {@link defaultConvert}. */
+  collate?: (sample: Sample) => Batch | Promise<Batch>;
 }
 
 const optionNames = [
@@ -151,7 +157,15 @@ export class DataLoader<Sample = unknown, Batch = Collated<Sample>> {
   /** @throws ArgumentError where options are wrong or exclude each other */
   constructor(
     dataset: Dataset<Sample> | IterableDataset<Sample> | readonly Sample[],
-    options: DataLoaderOptions<Sample, Batch> = {},
+    options: UnbatchedLoaderOptions<Sample, Batch>,
+  );
+  constructor(
+    dataset: Dataset<Sample> | IterableDataset<Sample> | readonly Sample[],
+    options?: DataLoaderOptions<Sample, Batch>,
+  );
+  constructor(
+    dataset: Dataset<Sample> | IterableDataset<Sample> | readonly Sample[],
+    options: DataLoaderOptions<never, Batch> = {},
   ) {
     check(dataset, options);
     const { batchSize = 1, shuffle = false, dropLast = false, numWorkers = 0 } = options;

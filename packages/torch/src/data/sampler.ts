@@ -11,7 +11,7 @@ import type { Tensor } from "../tensor.js";
  */
 export interface Sampler<I = number> extends Iterable<I> {
   /** How many it gives, where that is known. */
-  readonly length?: number;
+  readonly length?: number | undefined;
 }
 
 /** Anything with a number of samples. */

@@ -4,6 +4,7 @@ import { deepCopy } from "../nn/deep-copy.js";
 import { Module } from "../nn/module.js";
 import { itemsOf } from "../nn/module-members.js";
 import { block, indented } from "../nn/repr.js";
+import type { Tensor } from "../tensor.js";
 import { type AnyMetric, Metric } from "./metric.js";
 import type { State } from "./sync.js";
 
@@ -107,14 +108,20 @@ export class MetricCollection extends Module {
     this.shared = true;
   }
 
-  /** The values of all metrics by name. */
-  compute(): Record<string, unknown> {
-    return this.flatten(this.own().map(([name, metric]) => [name, metric.compute()]));
+  /**
+   * The values of all metrics by name.
+   *
+   * @typeParam Value what these are, where one of the metrics gives something else than tensors: lists of them, for curves without thresholds
+   */
+  compute<Value = Tensor>(): Record<string, Value> {
+    return this.flatten<Value>(this.own().map(([name, metric]) => [name, metric.compute()]));
   }
 
-  /** Takes a batch into all states, and gives the values of that batch alone. */
-  override forward(...args: unknown[]): Record<string, unknown> {
-    return this.flatten(this.own().map(([name, metric]) => [name, metric.forward(...(args as never[]))]));
+  /** Takes a batch into all states, and gives the values of that batch alone; see {@link compute}. */
+  override forward<Value = Tensor>(...args: unknown[]): Record<string, Value> {
+    return this.flatten<Value>(
+      this.own().map(([name, metric]) => [name, metric.forward(...(args as never[]))]),
+    );
   }
 
   /** Resets all metrics. */
@@ -220,7 +227,7 @@ export class MetricCollection extends Module {
   }
 
   /** Results by full name; where metrics give several values, these go by their own names as long as there is no other of the name. */
-  private flatten(results: [string, unknown][]): Record<string, unknown> {
+  private flatten<Value>(results: [string, unknown][]): Record<string, Value> {
     const names = results.flatMap(([name, value]) => (isRecord(value) ? Object.keys(value) : [name]));
     const unique = new Set(names).size === names.length;
     const flat: Record<string, unknown> = {};
@@ -230,7 +237,7 @@ export class MetricCollection extends Module {
         for (const key of Object.keys(value))
           flat[this.fullName(unique ? key : `${name}_${key}`)] = value[key];
     }
-    return flat;
+    return flat as Record<string, Value>;
   }
 }
 

@@ -275,6 +275,7 @@ function fitVariance(variance: Tensor, input: Tensor): Tensor {
 
 /** Options of losses with a margin. */
 export interface MarginLossOptions extends LossOptions {
+  /** Default: 0; of `hingeEmbeddingLoss` 1. */
   margin?: number;
 }
 

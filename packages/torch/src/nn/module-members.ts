@@ -77,7 +77,7 @@ export function setField(module: Module, field: string, value: unknown): void {
   (module as unknown as Record<string, unknown>)[field] = value;
 }
 
-export function getField(module: Module, field: string): unknown {
+function getField(module: Module, field: string): unknown {
   return (module as unknown as Record<string, unknown>)[field];
 }
 
@@ -112,7 +112,7 @@ export function ownParameters(module: Module): [string, Parameter][] {
 }
 
 /** The names of the buffers, with those that were assigned to a field since they were last asked for. */
-export function buffersOf(module: Module): Map<string, boolean> {
+function buffersOf(module: Module): Map<string, boolean> {
   const { buffers } = module[internals];
   for (const field of Object.keys(module)) {
     const value = getField(module, field);
@@ -205,7 +205,7 @@ export function checkMemberName(module: Module, kind: string, name: string): voi
   }
 }
 
-export function isMember(module: Module, field: string): boolean {
+function isMember(module: Module, field: string): boolean {
   const value = getField(module, field);
   return (
     module[internals].buffers.has(field) ||

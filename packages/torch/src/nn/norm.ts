@@ -14,7 +14,9 @@ import { floatRepr, repr } from "./repr.js";
 
 /** Options of {@link batchNorm}. */
 export interface BatchNormFunctionOptions {
+  /** Factors of the channels, `(C)`. Default: none. */
   weight?: Tensor | null;
+  /** Added to the channels, `(C)`. Default: none. */
   bias?: Tensor | null;
   /** Whether the batch's own statistics are used, and the running ones updated. Default: false. */
   training?: boolean;
@@ -57,9 +59,13 @@ export function batchNorm(
 
 /** Options of {@link instanceNorm}. */
 export interface InstanceNormFunctionOptions {
+  /** Running means of the channels, `(C)`. Default: none. */
   runningMean?: Tensor | null;
+  /** Running variances of the channels, `(C)`. Default: none. */
   runningVar?: Tensor | null;
+  /** Factors of the channels, `(C)`. Default: none. */
   weight?: Tensor | null;
+  /** Added to the channels, `(C)`. Default: none. */
   bias?: Tensor | null;
   /** Whether each instance's own statistics are used. Default: true. */
   useInputStats?: boolean;
@@ -86,7 +92,9 @@ export function instanceNorm(input: Tensor, options: InstanceNormFunctionOptions
 
 /** What a normalisation may scale and shift by. */
 export interface AffineFunctionOptions {
+  /** Factors of what is normalized. Default: none. */
   weight?: Tensor | null;
+  /** Added to what is normalized. Default: none. */
   bias?: Tensor | null;
   /** Added to the variance. Default: 1e-5. */
   eps?: number;

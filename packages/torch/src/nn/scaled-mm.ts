@@ -26,6 +26,7 @@ type Some<T> = T | readonly T[];
 export interface ScaledAddmmOptions {
   /** Default: scales lie as they come. */
   swizzleA?: Some<SwizzleType> | null;
+  /** Default: scales lie as they come. */
   swizzleB?: Some<SwizzleType> | null;
   /** The dimensions that are summed over. Default: the last of one, the first of the other. */
   contractionDim?: readonly number[];
@@ -39,6 +40,7 @@ export interface ScaledAddmmOptions {
 
 /** Options of {@link scaledMm}. */
 export interface ScaledMmOptions extends Omit<ScaledAddmmOptions, "beta" | "alpha"> {
+  /** Added to the product. Default: none. */
   bias?: Tensor | null;
   /** The type of the result. Default: `"bfloat16"`. */
   outputDtype?: DType | null;

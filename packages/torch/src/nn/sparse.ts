@@ -56,11 +56,15 @@ export type EmbeddingBagMode = "sum" | "mean" | "max";
 export interface EmbeddingBagFunctionOptions {
   /** Where each bag begins, for an input of one dimension. */
   offsets?: Tensor | null;
+  /** Rows with a larger norm are scaled down to it, in place. Default: none. */
   maxNorm?: number | null;
+  /** The p of that norm. Default: 2. */
   normType?: number;
+  /** Whether gradients are divided by how often a row is used. Default: false. */
   scaleGradByFreq?: boolean;
   /** Default: `"mean"`. */
   mode?: EmbeddingBagMode;
+  /** Whether the gradient of the weight is sparse. Default: false. */
   sparse?: boolean;
   /** Factors of the entries, for `"sum"`; of the input's shape. */
   perSampleWeights?: Tensor | null;
@@ -242,7 +246,9 @@ export interface EmbeddingBagOptions
 
 /** What {@link EmbeddingBag.forward} may be given besides the indices. */
 export interface EmbeddingBagForwardOptions {
+  /** Where each bag begins, for an input of one dimension. */
   offsets?: Tensor | null;
+  /** Factors of the entries, for `"sum"`; of the input's shape. Default: none. */
   perSampleWeights?: Tensor | null;
 }
 

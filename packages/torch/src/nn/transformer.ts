@@ -52,11 +52,17 @@ export interface TransformerOptions extends TransformerLayerOptions {
 
 /** Options of the `forward` of {@link Transformer}. Masks are as those of {@link MultiheadAttention}. */
 export interface TransformerForwardOptions {
+  /** Which places of the source see which: `(S, S)`. Default: all. */
   srcMask?: Tensor | null;
+  /** Which places of the target see which: `(T, T)`. Default: all. */
   tgtMask?: Tensor | null;
+  /** Which places of the target see which of the encoded source: `(T, S)`. Default: all. */
   memoryMask?: Tensor | null;
+  /** True where the source is padding: `(N, S)`. Default: nowhere. */
   srcKeyPaddingMask?: Tensor | null;
+  /** True where the target is padding: `(N, T)`. Default: nowhere. */
   tgtKeyPaddingMask?: Tensor | null;
+  /** True where the encoded source is padding: `(N, S)`. Default: nowhere. */
   memoryKeyPaddingMask?: Tensor | null;
   /** Says that `srcMask` is the causal mask. Default: found out by comparing it. */
   srcIsCausal?: boolean | null;
@@ -78,7 +84,9 @@ export interface TransformerEncoderOptions {
 
 /** Options of the `forward` of {@link TransformerEncoder}. */
 export interface TransformerEncoderForwardOptions {
+  /** Which places see which: `(S, S)`. Default: all. */
   mask?: Tensor | null;
+  /** True where the source is padding: `(N, S)`. Default: nowhere. */
   srcKeyPaddingMask?: Tensor | null;
   /** Says that `mask` is the causal mask. Default: found out by comparing it. */
   isCausal?: boolean | null;
@@ -86,7 +94,9 @@ export interface TransformerEncoderForwardOptions {
 
 /** Options of the `forward` of {@link TransformerEncoderLayer}. */
 export interface TransformerEncoderLayerForwardOptions {
+  /** Which places see which: `(S, S)`. Default: all. */
   srcMask?: Tensor | null;
+  /** True where the source is padding: `(N, S)`. Default: nowhere. */
   srcKeyPaddingMask?: Tensor | null;
   /** Says that `srcMask` is the causal mask. Default: false. */
   isCausal?: boolean;
@@ -100,9 +110,13 @@ export interface TransformerDecoderOptions {
 
 /** Options of the `forward` of {@link TransformerDecoder}. */
 export interface TransformerDecoderForwardOptions {
+  /** Which places of the target see which: `(T, T)`. Default: all. */
   tgtMask?: Tensor | null;
+  /** Which places of the target see which of the memory: `(T, S)`. Default: all. */
   memoryMask?: Tensor | null;
+  /** True where the target is padding: `(N, T)`. Default: nowhere. */
   tgtKeyPaddingMask?: Tensor | null;
+  /** True where the memory is padding: `(N, S)`. Default: nowhere. */
   memoryKeyPaddingMask?: Tensor | null;
   /** Says that `tgtMask` is the causal mask. Default: found out by comparing it; in a layer, false. */
   tgtIsCausal?: boolean | null;

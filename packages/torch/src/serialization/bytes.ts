@@ -92,7 +92,7 @@ export function contiguousContent(tensor: Tensor): Content {
 }
 
 /** The distance in elements between neighbours along each dimension of a row-major tensor. */
-export function contiguousStride(shape: readonly number[]): number[] {
+function contiguousStride(shape: readonly number[]): number[] {
   const stride = new Array<number>(shape.length).fill(1);
   for (let d = shape.length - 2; d >= 0; d--) {
     stride[d] = (stride[d + 1] as number) * Math.max(shape[d + 1] as number, 1);

@@ -53,16 +53,17 @@ export interface LoadOptions {
  * Reading executes nothing of the file, and takes not more memory than about the size of the file.
  *
  * @param source a path, or the bytes of a file
+ * @typeParam T what the file is known to hold; it is not checked
  * @throws SerializationError where the file is damaged, of another kind, or names what is not allowed
  * @see https://docs.pytorch.org/docs/stable/generated/torch.load.html
  */
-export function load(source: FileOrBytes, options: LoadOptions = {}): unknown {
+export function load<T = unknown>(source: FileOrBytes, options: LoadOptions = {}): T {
   const { mmap = false, weightsOnly = true, safeGlobals = [] } = options;
   const pickle = { permits: (path: string) => !weightsOnly || safeGlobals.includes(path) };
   return withSource(source, (opened) => {
     if (mmap) requireFile(opened);
     const file = read(opened, pickle, mmap);
-    return keepingAll(() => realize(file, tensorFactory(file, options.mapLocation)));
+    return keepingAll(() => realize(file, tensorFactory(file, options.mapLocation))) as T;
   });
 }
 

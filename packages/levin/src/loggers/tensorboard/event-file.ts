@@ -85,7 +85,7 @@ function record(data: Uint8Array): Uint8Array {
 }
 
 /** Rotated and shifted, as a checksum of data that contains checksums is weak. */
-export function maskedChecksum(data: Uint8Array): number {
+function maskedChecksum(data: Uint8Array): number {
   const crc = crc32c.buf(data);
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
 }

@@ -96,6 +96,7 @@ export interface AddMeshOptions extends WalltimeOptions {
   faces?: Tensor | null;
   /** Classes of Three.js with what they are told. */
   configDict?: object | null;
+  /** The step. Default: 0. */
   globalStep?: number;
 }
 

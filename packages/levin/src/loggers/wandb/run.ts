@@ -20,12 +20,19 @@ export interface WandbRunOptions {
   id?: string;
   /** The run's name. Default: the server makes one up. */
   name?: string;
+  /** Default: none, which the server calls "uncategorized". */
   project?: string;
+  /** Who owns the project: a user or a team. Default: the one who uploads the run. */
   entity?: string;
+  /** The group of runs that this one belongs to. Default: none. */
   group?: string;
+  /** What kind of run it is, within its group. Default: none. */
   jobType?: string;
+  /** Labels of the run. Default: none. */
   tags?: readonly string[];
+  /** What there is to say of the run. Default: none. */
   notes?: string;
+  /** Hyperparameters. Default: none. */
   config?: Record<string, unknown>;
 }
 

@@ -12,6 +12,7 @@ import { downloadFile, type MirrorOptions, onMirrors } from "./download.js";
 export interface CIFAR10Options {
   /** The 50,000 images for training, or the 10,000 for testing. Default: true. */
   train?: boolean;
+  /** Changes each image. Default: none. */
   transform?: ImageTransform;
 }
 

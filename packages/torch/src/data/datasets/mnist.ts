@@ -10,6 +10,7 @@ import { readIdx } from "./idx.js";
 export interface MNISTOptions {
   /** The 60,000 images for training, or the 10,000 for testing. Default: true. */
   train?: boolean;
+  /** Changes each image. Default: none. */
   transform?: ImageTransform;
   /** Verifies that the files are the original ones. Default: true. */
   verify?: boolean;

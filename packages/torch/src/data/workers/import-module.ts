@@ -42,7 +42,8 @@ async function registerTsx(module: string): Promise<void> {
 /** tsx's package.json: of the tsx that the program was started with, or else of the one that is installed where the module is. */
 function findTsx(module: string): URL | null {
   const loader = process.execArgv.find((argument) => /\/tsx\/dist\/loader\.mjs$/.test(argument));
-  if (loader) return new URL("../package.json", loader);
+  // a URL where it is tsx itself that starts Node, a path where it is written by hand
+  if (loader) return new URL("../package.json", loader.startsWith("file:") ? loader : pathToFileURL(loader));
   try {
     return pathToFileURL(createRequire(module).resolve("tsx/package.json"));
   } catch {
