@@ -72,9 +72,9 @@ export interface TrainerOptions {
   gradientClipVal?: number | null;
   /** How gradients are clipped. Default: "norm". */
   gradientClipAlgorithm?: "norm" | "value" | null;
-  /** Whether only deterministic algorithms are used; "warn": if there are some. */
+  /** Whether only deterministic algorithms are used; "warn": where there are some. Default: as `torch.useDeterministicAlgorithms` has set it. */
   deterministic?: boolean | "warn" | null;
-  /** Whether cuDNN looks for the fastest algorithms. */
+  /** Whether cuDNN looks for the fastest algorithms: `torch.backends.cudnn.benchmark`. Default: as that is; false with `deterministic`. */
   benchmark?: boolean | null;
   /** Whether evaluation runs in inference mode, else without gradients only. Default: true. */
   inferenceMode?: boolean;
@@ -129,7 +129,6 @@ export interface Settings {
   accumulateGradBatches: number;
   gradientClipVal: number | null;
   gradientClipAlgorithm: "norm" | "value" | null;
-  deterministic: boolean | "warn" | null;
   inferenceMode: boolean;
   profiler: ProfilerName | Profiler | null;
   detectAnomaly: boolean;
@@ -138,7 +137,8 @@ export interface Settings {
   enableAutologHparams: boolean;
 }
 
-const names: readonly (keyof TrainerOptions)[] = [
+/** The names of all options of a trainer. */
+export const optionNames: readonly (keyof TrainerOptions)[] = [
   "accelerator",
   "strategy",
   "devices",
@@ -197,13 +197,8 @@ const switches: readonly (keyof TrainerOptions)[] = [
 /** Checks the options, before anything is made of them, and fills in the defaults. */
 export function readOptions(given: TrainerOptions): Settings {
   // names
-  if (typeof given !== "object" || given === null) {
-    throw new MisconfigurationError(
-      `new Trainer() was given ${describe(given)}; it takes an object of options, such as { maxEpochs: 3 }.`,
-    );
-  }
   for (const name of Object.keys(given)) {
-    if (!(names as readonly string[]).includes(name)) throw unknownOption(name);
+    if (!(optionNames as readonly string[]).includes(name)) throw unknownOption(name);
   }
 
   // barebones: turns off what is not asked for, refuses what is
@@ -253,16 +248,15 @@ export function readOptions(given: TrainerOptions): Settings {
   if (algorithm !== null && algorithm !== "norm" && algorithm !== "value") {
     throw invalid("gradientClipAlgorithm", given.gradientClipAlgorithm, '"norm" or "value"');
   }
-  const deterministic = given.deterministic ?? null;
-  if (deterministic !== null && typeof deterministic !== "boolean" && deterministic !== "warn") {
-    throw invalid("deterministic", deterministic, 'true, false or "warn"');
-  }
   const defaultRootDir = given.defaultRootDir ?? process.cwd();
   if (typeof defaultRootDir !== "string")
     throw invalid("defaultRootDir", defaultRootDir, "the path of a folder");
   const sanity = given.numSanityValSteps ?? (on ? 2 : 0);
   integer("numSanityValSteps", sanity, -1);
 
+  const deterministic: unknown = given.deterministic ?? false;
+  if (typeof deterministic !== "boolean" && deterministic !== "warn")
+    throw invalid("deterministic", deterministic, 'true, false or "warn"');
   for (const name of switches) {
     const value = given[name];
     if (value !== undefined && value !== null && typeof value !== "boolean") {
@@ -299,7 +293,6 @@ export function readOptions(given: TrainerOptions): Settings {
     accumulateGradBatches: integer("accumulateGradBatches", given.accumulateGradBatches ?? 1, 1),
     gradientClipVal,
     gradientClipAlgorithm: algorithm,
-    deterministic,
     inferenceMode: given.inferenceMode ?? true,
     profiler: given.profiler ?? null,
     detectAnomaly: given.detectAnomaly ?? false,
@@ -365,8 +358,8 @@ function invalid(name: string, value: unknown, allowed: string): Misconfiguratio
 }
 
 function unknownOption(name: string): MisconfigurationError {
-  const meant = closest(name, names);
-  const hint = meant ? `should be ${meant}` : `is none of the options: ${names.join(", ")}`;
+  const meant = closest(name, optionNames);
+  const hint = meant ? `should be ${meant}` : `is none of the options: ${optionNames.join(", ")}`;
   return new MisconfigurationError(`Trainer({ ${name} }) ${hint}.`);
 }
 

@@ -26,6 +26,7 @@ import {
   makeHookTable,
   withHook,
 } from "./dispatch.js";
+import { withEnvironment } from "./environment-options.js";
 import { SLURMEnvironment } from "./environments/slurm.js";
 import { KeyboardInterrupt, MisconfigurationError, TunerExit } from "./errors.js";
 import { explainFit } from "./explain/explain.js";
@@ -63,6 +64,7 @@ import { RunSignals } from "./signals.js";
 import { SingleDeviceStrategy } from "./strategies/single-device.js";
 import type { Strategy } from "./strategies/strategy.js";
 import { isThenable } from "./thenable.js";
+import { setTorchFlags } from "./torch-flags.js";
 import { readOptions, type TrainerOptions } from "./trainer-options.js";
 
 /** What the trainer is doing at the moment. */
@@ -189,7 +191,9 @@ export class Trainer {
   readonly #signals: RunSignals;
   readonly #storage = new StorageQueue();
 
-  constructor(options: TrainerOptions = {}) {
+  /** Options that are not given are taken from environment variables such as `PL_TRAINER_MAX_EPOCHS`. */
+  constructor(given: TrainerOptions = {}) {
+    const options = withEnvironment(given);
     const settings = readOptions(options);
     this.barebones = settings.barebones;
     this.fastDevRun = settings.fastDevRun;
@@ -215,9 +219,7 @@ export class Trainer {
     this.reloadDataloadersEveryNEpochs = settings.reloadDataloadersEveryNEpochs;
     this.defaultRootDir = settings.defaultRootDir;
     this.enableAutologHparams = settings.enableAutologHparams;
-    if (settings.deterministic) {
-      torch.useDeterministicAlgorithms(true, { warnOnly: settings.deterministic === "warn" });
-    }
+    setTorchFlags(options);
 
     const { plugins } = settings;
     this.strategy =

@@ -213,6 +213,7 @@ NAPI_MODULE_INIT() {
       env,
       [](void* data) {
         auto* ending = static_cast<Environment*>(data);
+        endHelper(*ending->exchange);
         ending->deleteDropped();
         {
           std::lock_guard<std::mutex> lock(ending->mutex);

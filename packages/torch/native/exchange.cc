@@ -31,7 +31,29 @@ void serve(Environment& environment, ExchangedCall& call) {
   }
 }
 
+void help(Exchange& exchange) {
+  std::unique_lock<std::mutex> lock(exchange.mutex);
+  while (true) {
+    exchange.changed.wait(lock, [&] { return exchange.helperTask != nullptr || exchange.ends; });
+    if (exchange.helperTask == nullptr) return;
+    lock.unlock();
+    (*exchange.helperTask)();
+    lock.lock();
+    exchange.helperTask = nullptr;
+    exchange.changed.notify_all();
+  }
+}
+
 }  // namespace
+
+void endHelper(Exchange& exchange) {
+  {
+    std::lock_guard<std::mutex> lock(exchange.mutex);
+    exchange.ends = true;
+  }
+  exchange.changed.notify_all();
+  if (exchange.helper.joinable()) exchange.helper.join();
+}
 
 void onJsThread(Environment& environment, const std::function<void()>& task) {
   if (std::this_thread::get_id() == environment.thread) {
@@ -80,10 +102,11 @@ void whileServing(Environment& environment, bool helper, const std::function<voi
     finished = true;
     exchange.changed.notify_all();
   };
-  std::thread thread;
   std::unique_lock<std::mutex> lock(exchange.mutex);
   if (exchange.running.empty()) {
-    thread = std::thread(task);
+    if (!exchange.helper.joinable()) exchange.helper = std::thread([&exchange] { help(exchange); });
+    exchange.helperTask = &task;
+    exchange.changed.notify_all();
   } else {
     // A backward pass inside a hook: the thread that waits for the hook is the one which the engine expects to go on with
     // its device, so it runs the inner pass.
@@ -105,8 +128,9 @@ void whileServing(Environment& environment, bool helper, const std::function<voi
     exchange.changed.notify_all();
   }
   exchange.serving -= 1;
+  // It is still inside `task`, which ends with this function.
+  exchange.changed.wait(lock, [&] { return exchange.helperTask != &task; });
   lock.unlock();
-  if (thread.joinable()) thread.join();
   if (failure) std::rethrow_exception(failure);
 }
 

@@ -21,7 +21,15 @@ struct Exchange {
   std::deque<ExchangedCall*> waiting;
   std::vector<ExchangedCall*> running;  // on the JavaScript thread, the innermost last
   int serving = 0;                      // how many backward passes the JavaScript thread serves, one inside the other
+
+  // The thread that runs backward passes meanwhile. It is kept: to start one takes as long as a small pass.
+  std::thread helper;
+  const std::function<void()>* helperTask = nullptr;  // what it runs, null while it waits
+  bool ends = false;
 };
+
+// Ends the helper thread. To be called on the JavaScript thread, when that one is about to end.
+void endHelper(Exchange& exchange);
 
 // Runs `task` on the environment's JavaScript thread: directly when already there, else while that thread serves.
 void onJsThread(Environment& environment, const std::function<void()>& task);

@@ -84,6 +84,27 @@ napi_value isMultithreading(Environment& environment, const Arguments&) {
   return toJs(environment, c10::AutogradState::get_tls_state().get_multithreading_enabled());
 }
 
+// cudnnSetting(name, value | null): sets a switch of cuDNN where a value is given. Gives what it is.
+napi_value cudnnSetting(Environment& environment, const Arguments& arguments) {
+  std::string name = toString(environment, arguments[0], "backends.cudnn: name");
+  std::optional<bool> value;
+  if (!isNullish(environment, arguments[1])) value = toBool(environment, arguments[1], ("backends.cudnn." + name).c_str());
+  at::Context& context = at::globalContext();
+  if (name == "enabled") {
+    if (value) context.setUserEnabledCuDNN(*value);
+    return toJs(environment, context.userEnabledCuDNN());
+  }
+  if (name == "benchmark") {
+    if (value) context.setBenchmarkCuDNN(*value);
+    return toJs(environment, context.benchmarkCuDNN());
+  }
+  if (name == "deterministic") {
+    if (value) context.setDeterministicCuDNN(*value);
+    return toJs(environment, context.deterministicCuDNN());
+  }
+  throw ArgumentError("backends.cudnn has no setting \"" + name + "\"");
+}
+
 }  // namespace
 
 std::vector<Export> settingsExports() {
@@ -99,7 +120,8 @@ std::vector<Export> settingsExports() {
           {"isAnomalyCheckNan", guarded<isAnomalyCheckNan>},
           {"clearAutocastCache", guarded<clearAutocastCache>},
           {"setMultithreading", guarded<setMultithreading>},
-          {"isMultithreading", guarded<isMultithreading>}};
+          {"isMultithreading", guarded<isMultithreading>},
+          {"cudnnSetting", guarded<cudnnSetting>}};
 }
 
 }  // namespace levin

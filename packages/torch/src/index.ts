@@ -30,6 +30,7 @@ export {
   isAnomalyEnabled,
   setDetectAnomaly as setAnomalyEnabled,
 } from "./autograd.js";
+export { backends, type CuDNN } from "./backends.js";
 export { Complex, type Scalar } from "./complex.js";
 export * from "./creation.js";
 export * as data from "./data/index.js";

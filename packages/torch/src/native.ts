@@ -222,6 +222,7 @@ export interface Native {
   clearAutocastCache(): void;
   setMultithreading(enabled: boolean): void;
   isMultithreading(): boolean;
+  cudnnSetting(name: "enabled" | "benchmark" | "deterministic", value: boolean | null): boolean;
 
   dispose(tensor: Handle): void;
   isDisposed(tensor: Handle): boolean;

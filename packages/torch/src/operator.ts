@@ -119,22 +119,36 @@ function flag(value: unknown): boolean {
   throw new ArgumentError(`requiresGrad must be true or false, got ${String(value)}`);
 }
 
-/** What the addon takes as it is. */
-const isSimple = (value: unknown): boolean => typeof value !== "object" || value === null;
+/** Stands for a value that {@link callGeneral} has to look at. */
+const general = Symbol("general");
+
+/** What the addon takes for a tensor, or for a value that is no object. */
+function plain(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  return value instanceof Tensor ? value.handle : general;
+}
 
 /** A function over an operator of libtorch; the operator is looked up at the first call. */
 export function makeFunction(name: string, names?: readonly string[]): (...args: never[]) => unknown {
   let operator = -1;
-  return function (a?: unknown, b?: unknown): unknown {
+  return function (a?: unknown, b?: unknown, c?: unknown): unknown {
     if (operator < 0) operator = findOperator(name);
     if (a instanceof Tensor) {
-      // biome-ignore lint/complexity/noArguments: makes no array on the way, where two arguments are the most common case
+      // biome-ignore lint/complexity/noArguments: makes no array on the way, where few arguments are the most common case
       switch (arguments.length) {
         case 1:
           return finish(callNative(operator, 1, a.handle), a, names);
-        case 2:
-          if (b instanceof Tensor) return finish(callNative(operator, 2, a.handle, b.handle), a, names);
-          if (isSimple(b)) return finish(callNative(operator, 2, a.handle, b), a, names);
+        case 2: {
+          const second = plain(b);
+          if (second !== general) return finish(callNative(operator, 2, a.handle, second), a, names);
+          break;
+        }
+        case 3: {
+          const second = plain(b);
+          const third = plain(c);
+          if (second !== general && third !== general)
+            return finish(callNative(operator, 3, a.handle, second, third), a, names);
+        }
       }
     }
     // biome-ignore lint/complexity/noArguments: see above
@@ -146,7 +160,10 @@ export function makeFunction(name: string, names?: readonly string[]): (...args:
 export function makeFactory(name: string, names?: readonly string[]): (...args: never[]) => unknown {
   let operator = -1;
   return (...args: unknown[]) => {
-    if (operator < 0) operator = native.findOperator(name);
+    if (operator < 0) operator = findOperator(name);
+    const [like] = args;
+    if (args.length === 1 && like instanceof Tensor && defaultDevice === undefined)
+      return finish(callNative(operator, 1, like.handle), like, names);
     const given = defaultDevice === undefined ? args : withDevice(args, defaultDevice);
     return callGeneral(operator, undefined, given, names);
   };
@@ -174,21 +191,29 @@ function makeMethod(name: string, names: ResultNames): (this: Tensor, ...args: n
   let operator = -1;
   return function (this: Tensor, a?: unknown, b?: unknown, c?: unknown): unknown {
     if (operator < 0) operator = findOperator(name);
-    // biome-ignore lint/complexity/noArguments: makes no array on the way, where two arguments are the most common case
+    // biome-ignore lint/complexity/noArguments: makes no array on the way, where few arguments are the most common case
     switch (arguments.length) {
       case 0:
         return finish(callNative(operator, 1, this.handle), this, names);
-      case 1:
-        if (a instanceof Tensor) return finish(callNative(operator, 2, this.handle, a.handle), this, names);
-        if (isSimple(a)) return finish(callNative(operator, 2, this.handle, a), this, names);
+      case 1: {
+        const first = plain(a);
+        if (first !== general) return finish(callNative(operator, 2, this.handle, first), this, names);
         break;
-      case 2:
-        if (isSimple(a) && isSimple(b))
-          return finish(callNative(operator, 3, this.handle, a, b), this, names);
+      }
+      case 2: {
+        const first = plain(a);
+        const second = plain(b);
+        if (first !== general && second !== general)
+          return finish(callNative(operator, 3, this.handle, first, second), this, names);
         break;
-      case 3:
-        if (isSimple(a) && isSimple(b) && isSimple(c))
-          return finish(callNative(operator, 4, this.handle, a, b, c), this, names);
+      }
+      case 3: {
+        const first = plain(a);
+        const second = plain(b);
+        const third = plain(c);
+        if (first !== general && second !== general && third !== general)
+          return finish(callNative(operator, 4, this.handle, first, second, third), this, names);
+      }
     }
     // biome-ignore lint/complexity/noArguments: see above
     return callGeneral(operator, this, arguments, names);

@@ -34,7 +34,9 @@ function reduce(loss: Tensor, reduction: Reduction): Tensor {
 function sameShape(a: Tensor, b: Tensor): boolean {
   const shape = b.shape;
   const other = a.shape;
-  return other.length === shape.length && other.every((size, i) => size === shape[i]);
+  if (other.length !== shape.length) return false;
+  for (let i = 0; i < shape.length; i++) if (other[i] !== shape[i]) return false;
+  return true;
 }
 
 function sizeText(tensor: Tensor): string {
