@@ -1,5 +1,6 @@
 import type { amp, BackwardOptions, Device, optim, Tensor } from "@levin/torch";
 import * as torch from "@levin/torch";
+import { beginRun, checkRun, throwIfOvertaken } from "./active-runs.js";
 import type { Callback } from "./callback.js";
 import { Checkpoint as CheckpointCallback } from "./callbacks/checkpoint.js";
 import { addDefaultCallbacks, mergeCallbacks } from "./callbacks/defaults.js";
@@ -388,6 +389,7 @@ export class Trainer {
         `trainer.${fn}() was given ${describe(module)}; it takes a LightningModule.`,
       );
     }
+    checkRun(this, module, fn);
     this.#module = module;
     this.state.fn = fn;
     this.state.status = "running";
@@ -423,7 +425,7 @@ export class Trainer {
     // who takes part
     module[attachment].recorder = this.#recorder;
     const own = callModule(module, "configureCallbacks", () => module.configureCallbacks());
-    this.callbacks = mergeCallbacks(this.callbacks, [own ?? []].flat());
+    this.callbacks = mergeCallbacks(this.callbacks, own);
     for (const callback of this.callbacks) callback.attach(module);
     this.#prepareRun(module);
     checkModule(this, module);
@@ -672,6 +674,7 @@ export class Trainer {
   /** Runs a call, and brings it to a proper end where it fails. */
   async #guard<T>(run: () => Promise<T>): Promise<T> {
     const grad = torch.isGradEnabled();
+    const endRun = beginRun(this);
     try {
       return await run();
     } catch (error) {
@@ -692,6 +695,7 @@ export class Trainer {
       throw error;
     } finally {
       this.#signals.stop();
+      endRun();
     }
   }
 
@@ -727,9 +731,10 @@ export class Trainer {
     if (this.state.stage === stage) this.setStage(null);
   }
 
-  /** Throws what Ctrl-C asked for. */
+  /** Throws what Ctrl-C asked for, and where another trainer has begun to run meanwhile. */
   throwIfInterrupted(): void {
     this.#signals.throwIfInterrupted();
+    throwIfOvertaken(this);
   }
 
   /** Throws what SIGTERM asked for. */

@@ -6,7 +6,6 @@ import { describe } from "../describe.js";
 import { callDataModule, callModule, isOverridden } from "../dispatch.js";
 import { MisconfigurationError } from "../errors.js";
 import { LightningModule } from "../module.js";
-import { isThenable } from "../thenable.js";
 import type { Trainer } from "../trainer.js";
 
 /** The method that gives a stage's loaders. */
@@ -62,13 +61,6 @@ export class LoaderSource {
     }
     return combined;
   }
-}
-
-/** The value, where it isn't a promise. */
-export function mustBeSync<T>(value: T | PromiseLike<T>, what: string): T {
-  if (isThenable(value))
-    throw new MisconfigurationError(`${what} returned a promise, which cannot be awaited here.`);
-  return value as T;
 }
 
 /** How many batches are read: all, a number of them (integers), or a part (fractions, and 1.0 given as the default). */
