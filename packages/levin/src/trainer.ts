@@ -831,6 +831,11 @@ export class Trainer {
     filepath: string,
     options: { weightsOnly?: boolean | null; storageOptions?: unknown } = {},
   ): Awaitable<void> {
+    if (typeof filepath !== "string" || filepath === "") {
+      throw new MisconfigurationError(
+        `trainer.saveCheckpoint() was given ${describe(filepath)}; it takes the path of a file.`,
+      );
+    }
     const module = this.#module;
     if (!module) {
       throw new MisconfigurationError(
