@@ -215,13 +215,13 @@ export function parseOptimizers(
     throw new MisconfigurationError(unknownForm);
   }
 
+  const configs = schedulers.map((scheduler) => parseScheduler(scheduler, monitor, automatic));
   if (automatic && optimizers.length > 1) {
     throw new MisconfigurationError(
       "Training with multiple optimizers is only supported with manual optimization. Set `automaticOptimization = false` in the " +
         "module, and use the optimizers in trainingStep: `const [a, b] = this.optimizers<2>()`.",
     );
   }
-  const configs = schedulers.map((scheduler) => parseScheduler(scheduler, monitor, automatic));
   for (const { scheduler } of configs)
     checkScheduler(scheduler, optimizers, automatic && !customSchedulerStep);
   return { optimizers, schedulers: configs };
