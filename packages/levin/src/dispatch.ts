@@ -5,7 +5,7 @@ import { MisconfigurationError } from "./errors.js";
 import { attachment, type LightningModule, LightningModule as ModuleBase } from "./module.js";
 import { type Recorder, record, recordIf, snakeCase } from "./profilers/recorder.js";
 import type { Strategy } from "./strategies/strategy.js";
-import { isThenable } from "./thenable.js";
+import { isThenable, mustBeSync } from "./thenable.js";
 import type { Trainer } from "./trainer.js";
 
 /** The hooks that are dispatched to callbacks, the module and the strategy, in this order. */
@@ -204,6 +204,11 @@ export function callModule<T>(module: LightningModule, name: string, call: () =>
   const { recorder } = module[attachment];
   if (recorder === null) return withHook(module, name, call);
   return record(recorder, actionOf(module, name), () => withHook(module, name, call));
+}
+
+/** {@link callModule} for hooks that nothing can wait for. */
+export function callModuleSync<T>(module: LightningModule, name: string, call: () => T | PromiseLike<T>): T {
+  return mustBeSync(callModule(module, name, call), name);
 }
 
 /** {@link callModule} for hooks that may be asynchronous. */

@@ -1,3 +1,5 @@
+import { describe } from "./describe.js";
+import { MisconfigurationError } from "./errors.js";
 import { snakeCase } from "./profilers/recorder.js";
 import { optionNames, type TrainerOptions } from "./trainer-options.js";
 
@@ -6,6 +8,11 @@ import { optionNames, type TrainerOptions } from "./trainer-options.js";
  * `maxEpochs: 3`. Values are read as JSON, or as Python's `True`, `False` and `None`, else as text.
  */
 export function withEnvironment(given: TrainerOptions): TrainerOptions {
+  if (typeof given !== "object" || given === null) {
+    throw new MisconfigurationError(
+      `new Trainer() was given ${describe(given)}; it takes an object of options, such as { maxEpochs: 3 }.`,
+    );
+  }
   const options: Record<string, unknown> = {};
   for (const name of optionNames) {
     const value = process.env[`PL_TRAINER_${snakeCase(name).toUpperCase()}`];

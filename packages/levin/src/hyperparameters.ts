@@ -1,4 +1,6 @@
+import { describe } from "./describe.js";
 import { MisconfigurationError } from "./errors.js";
+import { isPlainObject } from "./tree.js";
 
 /** Options of `saveHyperparameters`. */
 export interface SaveHyperparametersOptions {
@@ -24,12 +26,16 @@ export class Hyperparameters {
   save(given: object, options: SaveHyperparametersOptions): void {
     if (typeof given !== "object" || given === null || Array.isArray(given)) {
       throw new MisconfigurationError(
-        `saveHyperparameters was given ${Array.isArray(given) ? "an array" : String(given)}; it takes an object of names and values.`,
+        `saveHyperparameters was given ${describe(given)}; it takes an object of names and values.`,
       );
     }
     const ignored = [options.ignore ?? []].flat();
     this.remove(ignored);
     const kept = Object.entries(given).filter(([key]) => !ignored.includes(key));
+    for (const [key, value] of kept) {
+      if (holdsItself(value, []))
+        throw new MisconfigurationError(`saveHyperparameters: ${key} holds itself, which no file can hold.`);
+    }
     Object.assign(this.current, Object.fromEntries(kept));
     this.logged = options.logger ?? true;
     this.#initial = structuredCopy(this.current);
@@ -38,6 +44,11 @@ export class Hyperparameters {
   remove(names: readonly string[]): void {
     for (const name of names) delete this.current[name];
   }
+}
+
+function holdsItself(value: unknown, outer: readonly unknown[]): boolean {
+  if (!Array.isArray(value) && !isPlainObject(value)) return false;
+  return outer.includes(value) || Object.values(value).some((part) => holdsItself(part, [...outer, value]));
 }
 
 function structuredCopy(value: Record<string, unknown>): Record<string, unknown> {

@@ -12,6 +12,7 @@ import type { Callback } from "./callback.js";
 import type { Checkpoint } from "./checkpoint/layout.js";
 import { type LoadFromCheckpointOptions, loadModule } from "./checkpoint/load.js";
 import type { Loaders } from "./combined-loader.js";
+import { describe } from "./describe.js";
 import { MisconfigurationError } from "./errors.js";
 import type {
   Awaitable,
@@ -433,6 +434,11 @@ export class LightningModule<Batch = unknown> extends nn.Module implements Modul
     dictionary: Record<string, LogValue> | metrics.MetricCollection,
     options: LogOptions = noLogOptions,
   ): void {
+    if (!isDictionary(dictionary)) {
+      throw new MisconfigurationError(
+        `this.logDict was given ${describe(dictionary)}; it takes an object of values by name, or a MetricCollection.`,
+      );
+    }
     const entries =
       dictionary instanceof metrics.MetricCollection
         ? (dictionary.items({ copyState: false }) as [string, LogValue][])
@@ -663,6 +669,10 @@ function notDefined(method: string): MisconfigurationError {
   return new MisconfigurationError(`${method} must be defined in the module to be used with the Trainer.`);
 }
 
+function isDictionary(values: unknown): boolean {
+  return typeof values === "object" && values !== null && !Array.isArray(values) && !(values instanceof Map);
+}
+
 /** The name of a metric that is logged, in the module. */
 function metricAttribute(module: LightningModule, name: string, metric: LoggedMetric): string {
   const attached = module[attachment];
@@ -695,9 +705,7 @@ function oneValue(name: string, value: LogValue): Tensor | number {
     );
   }
   if (typeof value === "boolean" || typeof value === "bigint") return Math.fround(Number(value));
-  const given =
-    value === null ? "null" : typeof value === "object" ? (value as object).constructor?.name : typeof value;
   throw new MisconfigurationError(
-    `this.log("${name}", value) was called with ${given}: a value is a number, a tensor with one element, or a Metric. Log several with logDict.`,
+    `this.log("${name}", value) was called with ${describe(value)}: a value is a number, a tensor with one element, or a Metric. Log several with logDict.`,
   );
 }

@@ -216,6 +216,11 @@ export function parseOptimizers(
   }
 
   const configs = schedulers.map((scheduler) => parseScheduler(scheduler, monitor, automatic));
+  if (automatic && optimizers.length === 0) {
+    throw new MisconfigurationError(
+      "configureOptimizers returned an empty list of optimizers. Return null to run without one.",
+    );
+  }
   if (automatic && optimizers.length > 1) {
     throw new MisconfigurationError(
       "Training with multiple optimizers is only supported with manual optimization. Set `automaticOptimization = false` in the " +
@@ -253,11 +258,17 @@ function parseScheduler(
       `The "interval" of a lr scheduler must be "step" or "epoch", but is "${interval}".`,
     );
   }
+  const frequency = options.frequency ?? 1;
+  if (!Number.isInteger(frequency) || frequency < 1) {
+    throw new MisconfigurationError(
+      `The "frequency" of a lr scheduler must be an integer >= 1, but is ${String(frequency)}.`,
+    );
+  }
   const onPlateau = options.scheduler instanceof optim.lrScheduler.ReduceLROnPlateau;
   const config: SchedulerConfig = {
     scheduler: options.scheduler,
     interval,
-    frequency: options.frequency ?? 1,
+    frequency,
     monitor: options.monitor ?? (isConfig ? null : monitor),
     strict: options.strict ?? true,
     name: options.name ?? null,

@@ -1,6 +1,8 @@
 import type { Device } from "@levin/torch";
 import * as torch from "@levin/torch";
-import type { Callback } from "./callback.js";
+import { Callback } from "./callback.js";
+import { closest } from "./closest.js";
+import { describe } from "./describe.js";
 import { type Duration, milliseconds } from "./duration.js";
 import { MisconfigurationError } from "./errors.js";
 import type { Logger } from "./loggers/logger.js";
@@ -217,11 +219,18 @@ export function readOptions(given: TrainerOptions): Settings {
 
   // values
   const fastDevRun = given.fastDevRun === 1 ? true : (given.fastDevRun ?? false);
-  if (typeof fastDevRun === "number" && (!Number.isInteger(fastDevRun) || fastDevRun < 0)) {
+  if (typeof fastDevRun !== "boolean" && (!Number.isInteger(fastDevRun) || fastDevRun < 0)) {
     throw invalid("fastDevRun", fastDevRun, "true, false, or a number of batches");
   }
   const interval = given.valCheckInterval ?? null;
   const byTime = typeof interval === "string" || (typeof interval === "object" && interval !== null);
+  if (interval === 0) {
+    throw invalid(
+      "valCheckInterval",
+      interval,
+      "a number of batches, a part of an epoch, or a duration ({ limitValBatches: 0 } turns validation off)",
+    );
+  }
   const overfitBatches = limit("overfitBatches", given.overfitBatches ?? 0);
   const overfits = (given.overfitBatches ?? 0) > 0;
   const checkValEveryNEpoch = given.checkValEveryNEpoch === undefined ? 1 : given.checkValEveryNEpoch;
@@ -232,13 +241,16 @@ export function readOptions(given: TrainerOptions): Settings {
     );
   }
   const gradientClipVal = given.gradientClipVal ?? null;
-  if (gradientClipVal !== null && typeof gradientClipVal !== "number") {
+  if (gradientClipVal !== null && (typeof gradientClipVal !== "number" || Number.isNaN(gradientClipVal))) {
     throw invalid("gradientClipVal", gradientClipVal, "a number");
   }
-  const algorithm = given.gradientClipAlgorithm?.toLowerCase() ?? null;
+  const algorithm = given.gradientClipAlgorithm?.toString().toLowerCase() ?? null;
   if (algorithm !== null && algorithm !== "norm" && algorithm !== "value") {
-    throw invalid("gradientClipAlgorithm", algorithm, '"norm" or "value"');
+    throw invalid("gradientClipAlgorithm", given.gradientClipAlgorithm, '"norm" or "value"');
   }
+  const defaultRootDir = given.defaultRootDir ?? process.cwd();
+  if (typeof defaultRootDir !== "string")
+    throw invalid("defaultRootDir", defaultRootDir, "the path of a folder");
   const sanity = given.numSanityValSteps ?? (on ? 2 : 0);
   integer("numSanityValSteps", sanity, -1);
 
@@ -258,7 +270,7 @@ export function readOptions(given: TrainerOptions): Settings {
     plugins: readPlugins(given.plugins),
     barebones,
     logger: readLoggers(barebones ? false : given.logger),
-    callbacks: [given.callbacks ?? []].flat(),
+    callbacks: readCallbacks(given.callbacks),
     fastDevRun: fastDevRun === 0 ? false : fastDevRun,
     maxEpochs: optional("maxEpochs", given.maxEpochs, -1),
     minEpochs: optional("minEpochs", given.minEpochs, 0),
@@ -289,7 +301,7 @@ export function readOptions(given: TrainerOptions): Settings {
       given.reloadDataloadersEveryNEpochs ?? 0,
       0,
     ),
-    defaultRootDir: given.defaultRootDir ?? process.cwd(),
+    defaultRootDir,
     enableAutologHparams: given.enableAutologHparams ?? true,
   };
   settings.precision = readPrecision(given.precision, settings.plugins, settings.device);
@@ -342,13 +354,11 @@ function optional(name: string, value: number | null | undefined, least: number)
 }
 
 function invalid(name: string, value: unknown, allowed: string): MisconfigurationError {
-  const shown = typeof value === "string" ? `"${value}"` : String(value);
-  return new MisconfigurationError(`Trainer({ ${name} }) was given ${shown}; it is ${allowed}.`);
+  return new MisconfigurationError(`Trainer({ ${name} }) was given ${describe(value)}; it is ${allowed}.`);
 }
 
 function unknownOption(name: string): MisconfigurationError {
-  const plain = (text: string) => text.replaceAll("_", "").toLowerCase();
-  const meant = optionNames.find((known) => plain(known) === plain(name));
+  const meant = closest(name, optionNames);
   const hint = meant ? `should be ${meant}` : `is none of the options: ${optionNames.join(", ")}`;
   return new MisconfigurationError(`Trainer({ ${name} }) ${hint}.`);
 }
@@ -406,7 +416,29 @@ function readPrecision(
 function readLoggers(given: TrainerOptions["logger"]): Logger[] | true {
   if (given === undefined || given === null || given === true) return true;
   if (given === false) return [];
-  return [given].flat();
+  const loggers = [given].flat();
+  for (const logger of loggers) {
+    if (typeof logger?.logMetrics === "function" && typeof logger.logHyperparams === "function") continue;
+    throw invalid(
+      "logger",
+      logger,
+      "a Logger, such as new CSVLogger(folder), several of them, true or false",
+    );
+  }
+  return loggers;
+}
+
+function readCallbacks(given: TrainerOptions["callbacks"]): Callback[] {
+  const callbacks = [given ?? []].flat();
+  for (const callback of callbacks) {
+    if (!(callback instanceof Callback))
+      throw invalid(
+        "callbacks",
+        callback,
+        'a Callback, such as new EarlyStopping("val_loss"), or several of them',
+      );
+  }
+  return callbacks;
 }
 
 function readDevice(given: TrainerOptions): Device {
@@ -416,8 +448,9 @@ function readDevice(given: TrainerOptions): Device {
   }
   if ((given.numNodes ?? 1) !== 1)
     throw invalid("numNodes", given.numNodes, "1: several machines are not supported yet");
-  if (typeof (given.strategy ?? "auto") === "string" && (given.strategy ?? "auto") !== "auto") {
-    throw invalid("strategy", given.strategy, '"auto" or a Strategy: others are not supported yet');
+  const strategy = given.strategy ?? "auto";
+  if (strategy !== "auto" && typeof (strategy as Partial<Strategy>).setupModule !== "function") {
+    throw invalid("strategy", strategy, '"auto" or a Strategy: others are not supported yet');
   }
   const index = readDeviceIndex(given.devices ?? "auto");
   if (accelerator === "cpu") return "cpu";

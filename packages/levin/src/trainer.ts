@@ -1,5 +1,6 @@
 import type { amp, BackwardOptions, Device, optim, Tensor } from "@levin/torch";
 import * as torch from "@levin/torch";
+import { beginRun, checkRun, throwIfOvertaken } from "./active-runs.js";
 import type { Callback } from "./callback.js";
 import { Checkpoint as CheckpointCallback } from "./callbacks/checkpoint.js";
 import { addDefaultCallbacks, mergeCallbacks } from "./callbacks/defaults.js";
@@ -10,8 +11,10 @@ import { type Checkpoint, dumpCheckpoint, restoreModules, restoreTraining } from
 import { requeue } from "./checkpoint/requeue.js";
 import { selectCheckpointPath } from "./checkpoint/resume.js";
 import { StorageQueue } from "./checkpoint/storage.js";
-import { type CombinedLoader, type Loaders, lengthOf } from "./combined-loader.js";
+import { closest } from "./closest.js";
+import { type CombinedLoader, isLoader, type Loaders, lengthOf } from "./combined-loader.js";
 import { LightningDataModule } from "./data-module.js";
+import { describe } from "./describe.js";
 import {
   asynchronousHook,
   awaitModule,
@@ -386,6 +389,7 @@ export class Trainer {
         `trainer.${fn}() was given ${describe(module)}; it takes a LightningModule.`,
       );
     }
+    checkRun(this, module, fn);
     this.#module = module;
     this.state.fn = fn;
     this.state.status = "running";
@@ -421,7 +425,7 @@ export class Trainer {
     // who takes part
     module[attachment].recorder = this.#recorder;
     const own = callModule(module, "configureCallbacks", () => module.configureCallbacks());
-    this.callbacks = mergeCallbacks(this.callbacks, [own ?? []].flat());
+    this.callbacks = mergeCallbacks(this.callbacks, own);
     for (const callback of this.callbacks) callback.attach(module);
     this.#prepareRun(module);
     checkModule(this, module);
@@ -670,6 +674,7 @@ export class Trainer {
   /** Runs a call, and brings it to a proper end where it fails. */
   async #guard<T>(run: () => Promise<T>): Promise<T> {
     const grad = torch.isGradEnabled();
+    const endRun = beginRun(this);
     try {
       return await run();
     } catch (error) {
@@ -690,6 +695,7 @@ export class Trainer {
       throw error;
     } finally {
       this.#signals.stop();
+      endRun();
     }
   }
 
@@ -725,9 +731,10 @@ export class Trainer {
     if (this.state.stage === stage) this.setStage(null);
   }
 
-  /** Throws what Ctrl-C asked for. */
+  /** Throws what Ctrl-C asked for, and where another trainer has begun to run meanwhile. */
   throwIfInterrupted(): void {
     this.#signals.throwIfInterrupted();
+    throwIfOvertaken(this);
   }
 
   /** Throws what SIGTERM asked for. */
@@ -824,6 +831,11 @@ export class Trainer {
     filepath: string,
     options: { weightsOnly?: boolean | null; storageOptions?: unknown } = {},
   ): Awaitable<void> {
+    if (typeof filepath !== "string" || filepath === "") {
+      throw new MisconfigurationError(
+        `trainer.saveCheckpoint() was given ${describe(filepath)}; it takes the path of a file.`,
+      );
+    }
     const module = this.#module;
     if (!module) {
       throw new MisconfigurationError(
@@ -1167,12 +1179,38 @@ function makePrecision(name: PrecisionName, device: Device): Precision {
     : new TruePrecision(name);
 }
 
+const dataOptions: Readonly<Record<TrainerFunction | "explain", readonly string[]>> = {
+  fit: ["trainDataloaders", "valDataloaders", "datamodule", "ckptPath", "weightsOnly"],
+  explain: ["trainDataloaders", "valDataloaders", "datamodule", "verbose"],
+  validate: ["dataloaders", "datamodule", "ckptPath", "verbose", "weightsOnly"],
+  test: ["dataloaders", "datamodule", "ckptPath", "verbose", "weightsOnly"],
+  predict: ["dataloaders", "datamodule", "ckptPath", "returnPredictions", "weightsOnly"],
+};
+
 function readData<T extends { datamodule?: LightningDataModule | null }>(
   options: T | LightningDataModule,
   fn: TrainerFunction | "explain",
   ...loaders: (keyof T)[]
 ): T {
   const read = options instanceof LightningDataModule ? ({ datamodule: options } as T) : { ...options };
+  const known = dataOptions[fn];
+  if (typeof options !== "object" || options === null || isLoader(options)) {
+    throw new MisconfigurationError(
+      `trainer.${fn}() was given ${describe(options)}; after the module it takes an object of options, such as { ${known[0]}: loader }.`,
+    );
+  }
+  for (const name of Object.keys(read)) {
+    if (known.includes(name)) continue;
+    const meant = closest(name, known);
+    throw new MisconfigurationError(
+      `trainer.${fn}({ ${name} }) ${meant ? `should be ${meant}` : `is none of the options: ${known.join(", ")}`}.`,
+    );
+  }
+  if (read.datamodule != null && !(read.datamodule instanceof LightningDataModule)) {
+    throw new MisconfigurationError(
+      `trainer.${fn}({ datamodule }) was given ${describe(read.datamodule)}; it is a LightningDataModule. Loaders are given as ${known[0]}.`,
+    );
+  }
   for (const name of loaders) {
     if (read[name] instanceof LightningDataModule && !read.datamodule) {
       read.datamodule = read[name] as LightningDataModule;
@@ -1195,11 +1233,6 @@ function withoutShuffling(loader: unknown, stage: string): unknown {
   warn(`overfitBatches is set, but the ${stage} loader shuffles: it is read in order.`);
   const { shuffle: _, sampler: __, ...kept } = loader.options;
   return new DataLoader(loader.dataset as never, kept as never);
-}
-
-function describe(value: unknown): string {
-  if (value === null || value === undefined) return String(value);
-  return typeof value === "object" ? `a ${value.constructor?.name ?? "object"}` : String(value);
 }
 
 function describeError(error: unknown): string {

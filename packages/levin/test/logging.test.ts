@@ -167,7 +167,7 @@ describe("log", () => {
   it.each([
     ["a tensor with several elements", () => torch.ones([2]), /must have a single element/],
     ["an object", () => ({ a: 1 }) as unknown as number, /logDict/],
-    ["a string", () => "1" as unknown as number, /was called with string/],
+    ["a string", () => "1" as unknown as number, /was called with "1"/],
   ])("refuses %s", async (_, value, message) => {
     class Logs extends Net {
       override train_() {
@@ -307,7 +307,7 @@ describe("log with a metric", () => {
       "a metric whose value is no tensor",
       (net: nn.Module) => net.getSubmodule("curve"),
       { onStep: false, onEpoch: true },
-      /must give a tensor, but gave Object/,
+      /must give a tensor, but gave an object/,
     ],
   ])("refuses %s", async (_, choose, options, message) => {
     class Logs extends Net {

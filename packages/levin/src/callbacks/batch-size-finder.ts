@@ -1,5 +1,6 @@
 import { Callback } from "../callback.js";
 import { LightningDataModule } from "../data-module.js";
+import { describe } from "../describe.js";
 import { MisconfigurationError, TunerExit } from "../errors.js";
 import type { Awaitable, TrainerFunction } from "../hooks.js";
 import { warn } from "../messages.js";
@@ -35,6 +36,13 @@ export class BatchSizeFinder extends Callback {
     if (mode !== "power" && mode !== "binsearch") {
       throw new MisconfigurationError(
         `BatchSizeFinder: mode was given "${String(mode)}"; it is "power" or "binsearch".`,
+      );
+    }
+    for (const name of ["stepsPerTrial", "initVal", "maxTrials", "maxVal"] as const) {
+      const value: unknown = this.#options[name];
+      if (Number.isInteger(value) && (value as number) >= 1) continue;
+      throw new MisconfigurationError(
+        `BatchSizeFinder: ${name} was given ${describe(value)}; it is an integer >= 1.`,
       );
     }
     if (!(margin >= 0 && margin < 1)) {

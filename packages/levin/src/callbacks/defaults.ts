@@ -1,4 +1,5 @@
 import { type Callback, Callback as CallbackBase } from "../callback.js";
+import { describe } from "../describe.js";
 import { isOverridden } from "../dispatch.js";
 import { MisconfigurationError } from "../errors.js";
 import type { Settings } from "../trainer-options.js";
@@ -43,7 +44,14 @@ export function addDefaultCallbacks(settings: Settings): Callback[] {
 }
 
 /** A module's callbacks replace the trainer's of the same class. */
-export function mergeCallbacks(callbacks: Callback[], own: Callback[]): Callback[] {
+export function mergeCallbacks(callbacks: Callback[], given: Callback | Callback[] | null): Callback[] {
+  const own = [given ?? []].flat();
+  for (const callback of own) {
+    if (callback instanceof CallbackBase) continue;
+    throw new MisconfigurationError(
+      `configureCallbacks returned ${describe(callback)}; it returns a Callback, or an array of them.`,
+    );
+  }
   if (own.length === 0) return callbacks;
   const replaced = callbacks.filter((callback) => own.some((each) => each instanceof callback.constructor));
   return inOrder([...callbacks.filter((callback) => !replaced.includes(callback)), ...own]);

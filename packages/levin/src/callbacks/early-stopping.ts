@@ -1,6 +1,7 @@
 import type { Tensor } from "@levin/torch";
 import * as torch from "@levin/torch";
 import { Callback } from "../callback.js";
+import { describe } from "../describe.js";
 import { MisconfigurationError } from "../errors.js";
 import { note, warn } from "../messages.js";
 import type { LightningModule } from "../module.js";
@@ -67,6 +68,11 @@ export class EarlyStopping extends Callback {
    */
   constructor(monitor: string, options: EarlyStoppingOptions = {}) {
     super();
+    if (typeof monitor !== "string") {
+      throw new MisconfigurationError(
+        `EarlyStopping: monitor was given ${describe(monitor)}; it is the name of a metric.`,
+      );
+    }
     this.monitor = monitor;
     this.mode = options.mode ?? "min";
     if (this.mode !== "min" && this.mode !== "max") {
@@ -75,6 +81,11 @@ export class EarlyStopping extends Callback {
       );
     }
     this.patience = options.patience ?? 3;
+    if (typeof this.patience !== "number" || Number.isNaN(this.patience)) {
+      throw new MisconfigurationError(
+        `EarlyStopping: patience was given ${describe(this.patience)}; it is a number of checks.`,
+      );
+    }
     this.minDelta =
       Math.abs(options.minDelta ?? 0) === 0
         ? 0

@@ -14,7 +14,9 @@ export class GradientAccumulationScheduler extends Callback {
    */
   constructor(scheduling: Record<number, number>) {
     super();
-    const entries = Object.entries(scheduling).map(([epoch, factor]) => [Number(epoch), factor] as const);
+    const entries = Object.entries(scheduling ?? {}).map(
+      ([epoch, factor]) => [Number(epoch), factor] as const,
+    );
     if (entries.length === 0) {
       throw new MisconfigurationError(
         "GradientAccumulationScheduler: scheduling is empty: give at least one epoch.",

@@ -1,4 +1,6 @@
 import { Callback } from "../callback.js";
+import { describe } from "../describe.js";
+import { MisconfigurationError } from "../errors.js";
 
 type HookOf<K extends keyof Callback> = Callback[K] extends (...args: never[]) => unknown
   ? Callback[K]
@@ -15,6 +17,15 @@ export type LambdaHooks = { [K in HookNames]?: HookOf<K> };
 export class LambdaCallback extends Callback {
   constructor(hooks: LambdaHooks) {
     super();
+    for (const [name, hook] of Object.entries(hooks)) {
+      const isHook = typeof (Callback.prototype as unknown as Record<string, unknown>)[name] === "function";
+      if (isHook && (typeof hook === "function" || hook === undefined)) continue;
+      throw new MisconfigurationError(
+        isHook
+          ? `LambdaCallback({ ${name} }) was given ${describe(hook)}; it is a function.`
+          : `LambdaCallback({ ${name} }) is no hook of callbacks.`,
+      );
+    }
     Object.assign(this, hooks);
   }
 }

@@ -1,4 +1,5 @@
 import { Callback } from "../callback.js";
+import { describe } from "../describe.js";
 import { MisconfigurationError, TunerExit } from "../errors.js";
 import type { LightningModule } from "../module.js";
 import { isolateRng } from "../rng.js";
@@ -27,6 +28,18 @@ export class LearningRateFinder extends Callback {
     if (mode !== "exponential" && mode !== "linear") {
       throw new MisconfigurationError(
         `LearningRateFinder: mode was given "${String(mode)}"; it is "exponential" or "linear".`,
+      );
+    }
+    for (const name of ["minLr", "maxLr"] as const) {
+      const rate: unknown = others[name];
+      if (rate === undefined || (typeof rate === "number" && rate > 0)) continue;
+      throw new MisconfigurationError(
+        `LearningRateFinder: ${name} was given ${describe(rate)}; it is a number above 0.`,
+      );
+    }
+    if (!Number.isInteger(numTrainingSteps) || numTrainingSteps < 1) {
+      throw new MisconfigurationError(
+        `LearningRateFinder: numTrainingSteps was given ${describe(numTrainingSteps)}; it is an integer >= 1.`,
       );
     }
     this.#options = { ...others, mode, updateAttr, numTraining: numTrainingSteps };

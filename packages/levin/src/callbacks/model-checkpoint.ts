@@ -13,6 +13,7 @@ import * as torch from "@levin/torch";
 import { Tensor } from "@levin/torch";
 import { stringify } from "yaml";
 import { fileSystemOf, joinPath, remoteFileSystemOf } from "../checkpoint/file-system.js";
+import { describe } from "../describe.js";
 import { type Duration, milliseconds } from "../duration.js";
 import { MisconfigurationError } from "../errors.js";
 import type { TrainerFunction } from "../hooks.js";
@@ -89,6 +90,11 @@ export class ModelCheckpoint extends Checkpoint {
 
   constructor(options: ModelCheckpointOptions = {}) {
     super();
+    if (typeof options !== "object" || options === null) {
+      throw new MisconfigurationError(
+        `new ModelCheckpoint() was given ${describe(options)}; it takes an object of options, such as { dirpath: "checkpoints" }.`,
+      );
+    }
     this.#options = options;
     this.monitor = options.monitor ?? null;
     this.mode = options.mode ?? "min";

@@ -1,9 +1,10 @@
 import { Tensor } from "@levin/torch";
-import { callModule } from "../dispatch.js";
+import { callModuleSync } from "../dispatch.js";
 import { LightningError, MisconfigurationError } from "../errors.js";
 import { warn } from "../messages.js";
 import type { LightningModule } from "../module.js";
 import { recordIf } from "../profilers/recorder.js";
+import { mustBeSync } from "../thenable.js";
 import type { Trainer } from "../trainer.js";
 import { isPlainObject, mapTensors } from "../tree.js";
 import type { ExactState } from "./exact.js";
@@ -57,7 +58,7 @@ export function dumpCheckpoint(trainer: Trainer, module: LightningModule, weight
   if (!weightsOnly) {
     checkpoint.callbacks = {};
     for (const callback of trainer.callbacks) {
-      const state = callback.stateDict();
+      const state = mustBeSync(callback.stateDict(), `stateDict of ${callback.stateKey}`);
       if (Object.keys(state).length > 0) checkpoint.callbacks[callback.stateKey] = state;
     }
     checkpoint.optimizer_states = trainer.optimizers.map((optimizer) =>
@@ -77,30 +78,45 @@ export function dumpCheckpoint(trainer: Trainer, module: LightningModule, weight
       checkpoint.datamodule_hparams_name = "kwargs";
       checkpoint.datamodule_hyper_parameters = { ...datamodule.hparams };
     }
-    const state = datamodule.stateDict();
+    const state = mustBeSync(datamodule.stateDict(), `stateDict of ${datamodule.constructor.name}`);
     if (Object.keys(state).length > 0) checkpoint[datamodule.constructor.name] = state;
   }
   if (!weightsOnly) {
     trainer.withCurrentHook("onSaveCheckpoint", () => {
       for (const callback of trainer.callbacks) {
         recordIf(recorder, `[Callback]${callback.stateKey}.on_save_checkpoint`, () =>
-          callback.onSaveCheckpoint(trainer, module, checkpoint),
+          mustBeSync(
+            callback.onSaveCheckpoint(trainer, module, checkpoint),
+            `onSaveCheckpoint of ${callback.stateKey}`,
+          ),
         );
       }
     });
   }
-  callModule(module, "onSaveCheckpoint", () => module.onSaveCheckpoint(checkpoint));
+  callModuleSync(module, "onSaveCheckpoint", () => module.onSaveCheckpoint(checkpoint));
   return checkpoint;
+}
+
+/** Refuses what was read of a file that is no checkpoint. */
+export function requireWeights(checkpoint: Checkpoint, path: string | null): void {
+  if (isPlainObject(checkpoint) && typeof checkpoint.state_dict === "object") return;
+  throw new MisconfigurationError(
+    `${path} is no checkpoint of a trainer: there is no state_dict in it. Weights alone are read by torch.load() and module.loadStateDict().`,
+  );
 }
 
 /** Takes weights, data module and callbacks from a checkpoint: what can be restored before the optimizers exist. */
 export function restoreModules(trainer: Trainer, module: LightningModule, checkpoint: Checkpoint): void {
-  callModule(module, "onLoadCheckpoint", () => module.onLoadCheckpoint(checkpoint));
+  requireWeights(checkpoint, trainer.ckptPath);
+  callModuleSync(module, "onLoadCheckpoint", () => module.onLoadCheckpoint(checkpoint));
   trainer.strategy.loadModuleStateDict(module, checkpoint.state_dict, module.strictLoading);
 
   const { datamodule } = trainer;
   const data = datamodule && checkpoint[datamodule.constructor.name];
-  if (data) datamodule.loadStateDict(data as Record<string, unknown>);
+  if (data) {
+    const { name } = datamodule.constructor;
+    mustBeSync(datamodule.loadStateDict(data as Record<string, unknown>), `loadStateDict of ${name}`);
+  }
 
   const states = checkpoint.callbacks;
   if (!states) return;
@@ -115,13 +131,17 @@ export function restoreModules(trainer: Trainer, module: LightningModule, checkp
   trainer.withCurrentHook("onLoadCheckpoint", () => {
     for (const callback of trainer.callbacks) {
       recordIf(trainer.run.recorder, `[Callback]${callback.stateKey}.on_load_checkpoint`, () =>
-        callback.onLoadCheckpoint(trainer, module, checkpoint),
+        mustBeSync(
+          callback.onLoadCheckpoint(trainer, module, checkpoint),
+          `onLoadCheckpoint of ${callback.stateKey}`,
+        ),
       );
     }
   });
   for (const callback of trainer.callbacks) {
     const state = states[callback.stateKey];
-    if (state && Object.keys(state).length > 0) callback.loadStateDict(copy(state));
+    if (state && Object.keys(state).length > 0)
+      mustBeSync(callback.loadStateDict(copy(state)), `loadStateDict of ${callback.stateKey}`);
   }
 }
 

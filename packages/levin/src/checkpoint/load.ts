@@ -8,8 +8,8 @@ import { isOverridden } from "../dispatch.js";
 import { MisconfigurationError } from "../errors.js";
 import { warn } from "../messages.js";
 import { LightningModule } from "../module.js";
-import { isThenable } from "../thenable.js";
-import type { Checkpoint } from "./layout.js";
+import { mustBeSync } from "../thenable.js";
+import { type Checkpoint, requireWeights } from "./layout.js";
 
 /** Options of `loadFromCheckpoint`. */
 export interface LoadFromCheckpointOptions {
@@ -32,16 +32,13 @@ export function loadModule<M extends LightningModule>(
   options: LoadFromCheckpointOptions,
 ): M {
   const checkpoint = read(path, options);
+  requireWeights(checkpoint, path);
   const module = new Module(hyperparameters(checkpoint.hyper_parameters, options));
   if (isOverridden(module, "configureModel", LightningModule)) {
-    if (isThenable(module.configureModel())) {
-      throw new MisconfigurationError(
-        `${Module.name}.loadFromCheckpoint: configureModel returned a promise, which cannot be awaited here. Make it synchronous.`,
-      );
-    }
+    mustBeSync(module.configureModel(), `${Module.name}.loadFromCheckpoint: configureModel`);
   }
-  module.onLoadCheckpoint(checkpoint);
-  const weights = Object.values(checkpoint.state_dict ?? {});
+  mustBeSync(module.onLoadCheckpoint(checkpoint), "onLoadCheckpoint");
+  const weights = Object.values(checkpoint.state_dict);
   if (weights.length === 0) {
     warn(`The checkpoint ${path} contains no weights.`);
     return module;
@@ -64,7 +61,7 @@ export function loadDataModule<D extends LightningDataModule>(
   const checkpoint = read(path, options);
   const datamodule = new DataModule(hyperparameters(checkpoint.datamodule_hyper_parameters, options));
   const state = checkpoint[DataModule.name];
-  if (state) datamodule.loadStateDict(state as Record<string, unknown>);
+  if (state) mustBeSync(datamodule.loadStateDict(state as Record<string, unknown>), "loadStateDict");
   return datamodule;
 }
 

@@ -1,5 +1,5 @@
 import { Ajv, type ErrorObject } from "ajv";
-import { closestMatch } from "leven";
+import { closest } from "../closest.js";
 import { type Layer, type Path, type Problem, pathOf, valueAt } from "./config.js";
 import type { Layout } from "./layout.js";
 import { typeText } from "./schema.js";
@@ -146,9 +146,4 @@ function suggest(name: string, known: readonly string[]): string {
   const near = closest(name, known);
   if (near) return `Did you mean ${near}?`;
   return known.length > 0 ? `It has: ${known.join(", ")}.` : "It has none.";
-}
-
-function closest(name: string, known: readonly string[]): string | undefined {
-  const lower = known.find((each) => each.toLowerCase() === name.replaceAll(/[_-]/g, "").toLowerCase());
-  return lower ?? closestMatch(name, known, { maxDistance: Math.max(2, Math.floor(name.length / 3)) });
 }

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFile, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { atExit } from "./exit.js";
+import { notWritten } from "./log-file.js";
 
 /**
  * Whole files that are written without making anybody wait for the disk; at {@link BackgroundFiles.flush} and at the end of the
@@ -38,7 +39,7 @@ export class BackgroundFiles {
       const newest = this.#pending.get(path);
       if (newest === undefined) return;
       if (newest !== data) return this.#start(path, newest);
-      if (error) this.#error = error;
+      if (error) this.#error = notWritten(path, error);
       else this.#pending.delete(path);
     });
   }

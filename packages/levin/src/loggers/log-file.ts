@@ -9,6 +9,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
+import { LightningError } from "../errors.js";
 import { atExit } from "./exit.js";
 
 /** How long what was logged may stay in memory, in milliseconds. */
@@ -38,7 +39,7 @@ export class LogFile {
   readonly #forget = atExit(() => this.flush());
 
   /** @param path is appended to where it exists; its folder is made where it doesn't */
-  constructor(path: string) {
+  constructor(readonly path: string) {
     mkdirSync(dirname(path), { recursive: true });
     // not O_APPEND, which writes to the end whatever the position is: see `flush`
     this.#file = openSync(path, constants.O_WRONLY | constants.O_CREAT);
@@ -65,7 +66,7 @@ export class LogFile {
       for (let at = 0; at < bytes.length; ) at += writeSync(this.#file, bytes, at, null, this.#position + at);
     } catch (error) {
       this.#giveBack(bytes);
-      throw error;
+      throw notWritten(this.path, error);
     }
     this.#position += bytes.length;
   }
@@ -140,6 +141,11 @@ export class LogFile {
   #throwIfFailed(): void {
     const error = this.#error;
     this.#error = undefined;
-    if (error !== undefined) throw error;
+    if (error !== undefined) throw notWritten(this.path, error);
   }
+}
+
+/** The error for a file that could not be written. */
+export function notWritten(path: string, cause: unknown): LightningError {
+  return new LightningError(`${path} cannot be written: ${(cause as Error).message}`, { cause });
 }

@@ -1,5 +1,7 @@
 import * as torch from "@levin/torch";
 import { type metrics, Tensor } from "@levin/torch";
+import { closest } from "../closest.js";
+import { describe } from "../describe.js";
 import { MisconfigurationError } from "../errors.js";
 import type { LogOptions, ReduceFx } from "../hooks.js";
 import { firstTensor } from "../tree.js";
@@ -168,10 +170,6 @@ class ResultMetricObject extends ResultMetric {
   }
 }
 
-function describe(value: unknown): string {
-  return typeof value === "object" ? (value?.constructor?.name ?? "null") : typeof value;
-}
-
 /** A metric that can be logged. */
 export type LoggedMetric = metrics.Metric<never[], unknown>;
 
@@ -216,6 +214,11 @@ export class Results {
   /** Takes in a value that is logged in a hook. */
   log(hook: string, name: string, value: Tensor | number, options: LogOptions): void {
     const metric = this.#find(hook, name, options, null);
+    if (options.batchSize !== undefined && !(options.batchSize >= 0)) {
+      throw new MisconfigurationError(
+        `this.log("${name}"): batchSize was given ${describe(options.batchSize)}; it is a number of samples.`,
+      );
+    }
     const size =
       options.batchSize ?? (metric.onEpoch && metric.reduceFx === "mean" ? this.#sizeOfBatch() : 1);
     if (typeof value === "number") {
@@ -250,6 +253,7 @@ export class Results {
     ) {
       return known;
     }
+    checkCall(name, options);
     const { onStep, onEpoch } = loggingLevels(hook, options.onStep, options.onEpoch);
     const metric = new (attribute === null ? ResultMetric : ResultMetricObject)(
       place,
@@ -338,6 +342,36 @@ export class Results {
     for (const metric of this.#metrics) {
       if (metric.hook === hook && metric.metricAttribute === null) metric.reset();
     }
+  }
+}
+
+const optionNames = [
+  "progBar",
+  "logger",
+  "onStep",
+  "onEpoch",
+  "reduceFx",
+  "enableGraph",
+  "syncDist",
+  "syncDistGroup",
+  "addDataloaderIdx",
+  "batchSize",
+  "metricAttribute",
+  "rankZeroOnly",
+];
+
+/** Checks what `log` was called with, where a name is new or its options are others than before. */
+function checkCall(name: unknown, options: LogOptions): void {
+  if (typeof name !== "string") {
+    throw new MisconfigurationError(
+      `this.log(name, value): name was given ${describe(name)}; it is the name of a metric.`,
+    );
+  }
+  for (const option in options) {
+    if (optionNames.includes(option)) continue;
+    const meant = closest(option, optionNames);
+    const hint = meant ? `should be ${meant}` : `is none of the options: ${optionNames.join(", ")}`;
+    throw new MisconfigurationError(`this.log("${name}", value, { ${option} }) ${hint}.`);
   }
 }
 

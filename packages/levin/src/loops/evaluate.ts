@@ -1,7 +1,7 @@
 import type { Tensor } from "@levin/torch";
 import * as torch from "@levin/torch";
 import type { CombinedLoader } from "../combined-loader.js";
-import { callModule, dispatch, isOverridden } from "../dispatch.js";
+import { callModuleSync, dispatch, isOverridden } from "../dispatch.js";
 import { toNumbers } from "../logging/logging.js";
 import { Results } from "../logging/results.js";
 import { attachment, LightningModule } from "../module.js";
@@ -62,7 +62,7 @@ function restoreModes(
   modelTrain: "onValidationModelTrain" | "onTestModelTrain",
 ): void {
   if (isOverridden(module, modelTrain, LightningModule)) {
-    callModule(module, modelTrain, () => module[modelTrain]());
+    callModuleSync(module, modelTrain, () => module[modelTrain]());
   } else {
     for (const [submodule, training] of modes) submodule.training = training;
   }
@@ -148,7 +148,7 @@ export class EvaluationLoop {
     await this.reset();
     const severalLoaders = this.loader!.mode === "sequential" && this.loader!.flattened.length > 1;
     const modes = module.modules().map((submodule): Mode => [submodule, submodule.training]);
-    callModule(module, names.modelEval, () => module[names.modelEval]());
+    callModuleSync(module, names.modelEval, () => module[names.modelEval]());
     await dispatch(hooks[names.start]);
     await dispatch(hooks[names.epochStart]);
 

@@ -3,7 +3,14 @@ import { Tensor } from "@levin/torch";
 import { type ExactState, gradientsOf, restoreGradients } from "../checkpoint/exact.js";
 import type { CombinedLoader } from "../combined-loader.js";
 import { isStateful, iteratorOf } from "../combined-loader.js";
-import { asynchronousHook, callModule, dispatch, dispatchSync, isOverridden } from "../dispatch.js";
+import {
+  asynchronousHook,
+  callModule,
+  callModuleSync,
+  dispatch,
+  dispatchSync,
+  isOverridden,
+} from "../dispatch.js";
 import { MisconfigurationError } from "../errors.js";
 import type { StepOutput } from "../hooks.js";
 import { Results } from "../logging/results.js";
@@ -12,7 +19,7 @@ import { attachment, LightningModule } from "../module.js";
 import type { SchedulerConfig } from "../optimizers.js";
 import { record, recordIf } from "../profilers/recorder.js";
 import { getRngStates, setRngStates } from "../rng.js";
-import { isThenable } from "../thenable.js";
+import { isThenable, mustBeSync } from "../thenable.js";
 import type { Run, Trainer } from "../trainer.js";
 import { EvaluationLoop } from "./evaluate.js";
 import { Fetcher } from "./fetcher.js";
@@ -28,7 +35,7 @@ import {
   restoreFitProgress,
   rewind,
 } from "./progress.js";
-import { isZero, LoaderSource, mustBeSync, setSamplerEpoch } from "./source.js";
+import { isZero, LoaderSource, setSamplerEpoch } from "./source.js";
 import { transferBatch } from "./transfer.js";
 
 /** Where the checkpoint that a fit goes on from was saved. */
@@ -279,7 +286,7 @@ export class FitLoop {
         const place = logging.place;
         trainer.setStage("validate");
         if (!this.isAccumulating) {
-          callModule(module, "onValidationModelZeroGrad", () => module.onValidationModelZeroGrad());
+          callModuleSync(module, "onValidationModelZeroGrad", () => module.onValidationModelZeroGrad());
         }
         await this.validation.run();
         trainer.setStage("train");
@@ -364,7 +371,7 @@ export class FitLoop {
       advance(progress.zeroGrad, "ready");
       dispatchSync(hooks.onBeforeZeroGrad, optimizer);
       advance(progress.zeroGrad, "started");
-      callModule(module, "optimizerZeroGrad", () =>
+      callModuleSync(module, "optimizerZeroGrad", () =>
         module.optimizerZeroGrad(trainer.currentEpoch, this.#batchIdx, optimizer),
       );
       advance(progress.zeroGrad, "completed");
@@ -602,6 +609,8 @@ export class FitLoop {
   #takeLoaders(loaders: unknown): void {
     const { trainer } = this;
     const combined = this.source.combine(loaders, "max_size_cycle");
+    if (combined.flattened.length === 0)
+      throw new MisconfigurationError("trainDataloaders is an empty list: there is no loader to train with.");
     trainer.strategy.barrier();
     combined.flattened = combined.flattened.map((loader) =>
       trainer.prepareLoader(loader, { overfit: trainer.overfits, stage: "train" }),

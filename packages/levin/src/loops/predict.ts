@@ -1,7 +1,7 @@
 import * as torch from "@levin/torch";
 import { BasePredictionWriter } from "../callbacks/prediction-writer.js";
 import type { CombinedLoader } from "../combined-loader.js";
-import { callModule, dispatch } from "../dispatch.js";
+import { callModuleSync, dispatch } from "../dispatch.js";
 import { MisconfigurationError } from "../errors.js";
 import { attachment, moveToDevice } from "../module.js";
 import { isThenable } from "../thenable.js";
@@ -70,7 +70,7 @@ export class PredictionLoop {
     const writesEpoch = writers.some((writer) => writer.onEpoch);
     const keeps = this.returnPredictions || writesEpoch;
     const modes = module.modules().map((submodule) => [submodule, submodule.training] as const);
-    callModule(module, "onPredictModelEval", () => module.onPredictModelEval());
+    callModuleSync(module, "onPredictModelEval", () => module.onPredictModelEval());
     await dispatch(hooks.onPredictStart);
     await dispatch(hooks.onPredictEpochStart);
 

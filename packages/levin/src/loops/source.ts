@@ -2,10 +2,10 @@ import { ArgumentError } from "@levin/torch";
 import { CombinedLoader, type CombinedLoaderMode, isLoader, type Loaders } from "../combined-loader.js";
 import type { LightningDataModule } from "../data-module.js";
 import { LightningDataModule as DataModule } from "../data-module.js";
+import { describe } from "../describe.js";
 import { callDataModule, callModule, isOverridden } from "../dispatch.js";
 import { MisconfigurationError } from "../errors.js";
 import { LightningModule } from "../module.js";
-import { isThenable } from "../thenable.js";
 import type { Trainer } from "../trainer.js";
 
 /** The method that gives a stage's loaders. */
@@ -28,6 +28,12 @@ export class LoaderSource {
   /** The loaders, or a promise of them. */
   request(trainer: Trainer): unknown {
     const instance = this.instance;
+    if (!this.isDefined) {
+      const option = this.method === "trainDataloader" ? "trainDataloaders" : "dataloaders";
+      throw new MisconfigurationError(
+        `There is nothing to read: ${this.method}() must be defined in ${instance!.constructor.name}, or the trainer be given ${option}.`,
+      );
+    }
     if (instance instanceof LightningModule || instance instanceof DataModule) {
       const method = (instance as LightningModule | LightningDataModule)[this.method];
       const request = () => method.call(instance);
@@ -45,25 +51,16 @@ export class LoaderSource {
       loaders instanceof CombinedLoader ? loaders : new CombinedLoader(loaders as Loaders, { mode });
     for (const loader of combined.flattened) {
       if (isLoader(loader)) continue;
-      const given =
-        loader === null ? "null" : typeof loader === "object" ? loader.constructor?.name : String(loader);
       const from =
         this.instance instanceof LightningModule || this.instance instanceof DataModule
           ? `${this.instance.constructor.name}.${this.method}() returned`
           : "The trainer was given";
       throw new ArgumentError(
-        `${from} ${given} as a loader: a loader is a DataLoader or another iterable of batches, or an array or object of those.`,
+        `${from} ${describe(loader)} as a loader: a loader is a DataLoader or another iterable of batches, or an array or object of those.`,
       );
     }
     return combined;
   }
-}
-
-/** The value, where it isn't a promise. */
-export function mustBeSync<T>(value: T | PromiseLike<T>, what: string): T {
-  if (isThenable(value))
-    throw new MisconfigurationError(`${what} returned a promise, which cannot be awaited here.`);
-  return value as T;
 }
 
 /** How many batches are read: all, a number of them (integers), or a part (fractions, and 1.0 given as the default). */

@@ -1,3 +1,4 @@
+import { describe } from "../describe.js";
 import { MisconfigurationError } from "../errors.js";
 import { AdvancedProfiler } from "./advanced.js";
 import { PyTorchProfiler } from "./engine.js";
@@ -18,9 +19,9 @@ export type ProfilerName = keyof typeof makers;
 export function makeProfiler(given: ProfilerName | Profiler | null): Profiler {
   if (given === null) return new PassThroughProfiler();
   if (given instanceof Profiler) return given;
-  const make = makers[String(given).toLowerCase() as ProfilerName];
-  if (make) return make();
+  const name = String(given).toLowerCase();
+  if (Object.hasOwn(makers, name)) return makers[name as ProfilerName]();
   throw new MisconfigurationError(
-    `Trainer({ profiler }) was given "${String(given)}"; it is one of ${Object.keys(makers).join(", ")}, or a Profiler.`,
+    `Trainer({ profiler }) was given ${describe(given)}; it is one of ${Object.keys(makers).join(", ")}, or a Profiler.`,
   );
 }

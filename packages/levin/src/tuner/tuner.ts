@@ -1,10 +1,11 @@
 import { BatchSizeFinder } from "../callbacks/batch-size-finder.js";
 import { LearningRateFinder } from "../callbacks/learning-rate-finder.js";
 import type { LightningDataModule } from "../data-module.js";
+import { describe } from "../describe.js";
 import { MisconfigurationError } from "../errors.js";
 import type { TrainerFunction } from "../hooks.js";
 import type { LightningModule } from "../module.js";
-import type { EvaluateOptions, FitOptions, Trainer } from "../trainer.js";
+import { type EvaluateOptions, type FitOptions, Trainer } from "../trainer.js";
 import type { ScaleBatchSizeOptions } from "./batch-size.js";
 import type { LRFinder, LRFindOptions } from "./lr-finder.js";
 
@@ -33,7 +34,10 @@ const methods: readonly TrainerFunction[] = ["fit", "validate", "test", "predict
  * ```
  */
 export class Tuner {
-  constructor(readonly trainer: Trainer) {}
+  constructor(readonly trainer: Trainer) {
+    if (!(trainer instanceof Trainer))
+      throw new MisconfigurationError(`new Tuner() was given ${describe(trainer)}; it takes a Trainer.`);
+  }
 
   /**
    * Tries learning rates, a batch each. The module's field for it gets the suggested one, unless `updateAttr` is false. Null with
