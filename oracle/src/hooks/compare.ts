@@ -14,7 +14,7 @@ function agrees(got: unknown, want: unknown): boolean {
     return isNumber && Math.abs(Number(got) - Number(want)) <= TOLERANCE;
   }
   if (want === null || want === undefined) return got === null || got === undefined;
-  if (typeof want === "string") return got === want;
+  if (typeof want === "string") return got === want || (typeof got === "number" && String(got) === want);
   if (Array.isArray(want)) {
     return Array.isArray(got) && got.length === want.length && want.every((item, i) => agrees(got[i], item));
   }

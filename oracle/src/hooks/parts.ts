@@ -217,7 +217,8 @@ function makeInterrupt(): Error {
 
 function lossOf(module: AnyLightningModule, batch: unknown): torch.Tensor {
   const one = (x: torch.Tensor) => (module.net.forward(x) as torch.Tensor).pow(2).mean();
-  if (batch instanceof torch.Tensor) return one(batch);
+  if (typeof batch !== "object" || batch === null || batch instanceof torch.Tensor)
+    return one(batch as torch.Tensor);
   return tensorsOf(batch)
     .map(one)
     .reduce((a, b) => a.add(b));

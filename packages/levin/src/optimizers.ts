@@ -215,6 +215,7 @@ export function parseOptimizers(
     throw new MisconfigurationError(unknownForm);
   }
 
+  const configs = schedulers.map((scheduler) => parseScheduler(scheduler, monitor, automatic));
   if (automatic && optimizers.length === 0) {
     throw new MisconfigurationError(
       "configureOptimizers returned an empty list of optimizers. Return null to run without one.",
@@ -226,7 +227,6 @@ export function parseOptimizers(
         "module, and use the optimizers in trainingStep: `const [a, b] = this.optimizers<2>()`.",
     );
   }
-  const configs = schedulers.map((scheduler) => parseScheduler(scheduler, monitor, automatic));
   for (const { scheduler } of configs)
     checkScheduler(scheduler, optimizers, automatic && !customSchedulerStep);
   return { optimizers, schedulers: configs };

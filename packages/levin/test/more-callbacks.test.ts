@@ -6,11 +6,13 @@ import { nn, optim, type Tensor } from "@levin/torch";
 import {
   BackboneFinetuning,
   BasePredictionWriter,
+  BatchSizeFinder,
   type Callback,
   DeviceStatsMonitor,
   EarlyStopping,
   EMAWeightAveraging,
   GradientAccumulationScheduler,
+  LearningRateFinder,
   LightningModule,
   Logger,
   type Metrics,
@@ -23,6 +25,7 @@ import {
   setQuiet,
   Throughput,
   ThroughputMonitor,
+  Timer,
   TQDMProgressBar,
   Trainer,
   type TrainerOptions,
@@ -351,5 +354,13 @@ describe("smaller things of callbacks", () => {
     expect(bar.initValidationTqdm().description).toBe("running validation");
     expect(() => bar.trainProgressBar).toThrow("no train progress bar outside of its stage");
     expect([bar.isEnabled, bar.isDisabled, bar.processPosition]).toEqual([true, false, 1]);
+  });
+});
+
+describe("the order of callbacks", () => {
+  it("has those first that search for settings, and those last that save", () => {
+    const [checkpoint, timer] = [new ModelCheckpoint(), new Timer()];
+    const [size, lr] = [new BatchSizeFinder(), new LearningRateFinder()];
+    expect(make([checkpoint, timer, size, lr]).callbacks).toEqual([size, lr, timer, checkpoint]);
   });
 });

@@ -173,4 +173,14 @@ describe("a run that goes on from any checkpoint ends as the uninterrupted one t
       maxEpochs: -1,
       maxSteps: 10,
     }));
+
+  it("counted by steps, from the end of a fit", async () => {
+    const loaders = () => ({ trainDataloaders: shuffled(), valDataloaders: validation() });
+    const steps = (maxSteps: number) => ({ maxEpochs: -1, maxSteps });
+    const whole = await fit(loaders, steps(10), 1, null);
+    const callbacks = [new ModelCheckpoint({ dirpath: folder, everyNTrainSteps: 100, saveLast: true })];
+    await fit(loaders, { ...steps(4), callbacks }, 1, null);
+    const resumed = await fit(loaders, steps(10), 2, join(folder, "last.ckpt"));
+    expect(resumed.map((tensor, i) => torch.equal(tensor, whole[i]!))).toEqual(whole.map(() => true));
+  });
 });

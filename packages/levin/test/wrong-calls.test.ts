@@ -73,7 +73,6 @@ describe("trainer.fit tells what is wrong with", () => {
     ["an empty list of optimizers", { configureOptimizers: () => [] }, /empty list of optimizers/],
     ["callbacks that are classes", { configureCallbacks: () => [EarlyStopping] }, /the class EarlyStopping/],
     ["callbacks that have yet to come", { configureCallbacks: async () => [] }, /returned a promise/],
-    ["a transfer without a batch", { onAfterBatchTransfer: () => {} }, /returned nothing: return the batch/],
   ])("%s", async (_, own, message) => {
     await expect(fit(own)).rejects.toThrow(message);
   });

@@ -3,7 +3,9 @@ import { describe } from "../describe.js";
 import { isOverridden } from "../dispatch.js";
 import { MisconfigurationError } from "../errors.js";
 import type { Settings } from "../trainer-options.js";
+import { BatchSizeFinder } from "./batch-size-finder.js";
 import { Checkpoint as CheckpointCallback } from "./checkpoint.js";
+import { LearningRateFinder } from "./learning-rate-finder.js";
 import { ModelCheckpoint } from "./model-checkpoint.js";
 import { ModelSummary } from "./model-summary.js";
 import { ProgressBar, TQDMProgressBar } from "./progress-bar.js";
@@ -38,7 +40,7 @@ export function addDefaultCallbacks(settings: Settings): Callback[] {
   if (bars.length === 0 && settings.enableProgressBar) callbacks.push(new TQDMProgressBar());
   if (settings.enableModelSummary && !has(ModelSummary)) callbacks.push(new ModelSummary());
   checkStateKeys(callbacks);
-  return checkpointsLast(callbacks);
+  return inOrder(callbacks);
 }
 
 /** A module's callbacks replace the trainer's of the same class. */
@@ -52,12 +54,19 @@ export function mergeCallbacks(callbacks: Callback[], given: Callback | Callback
   }
   if (own.length === 0) return callbacks;
   const replaced = callbacks.filter((callback) => own.some((each) => each instanceof callback.constructor));
-  return checkpointsLast([...callbacks.filter((callback) => !replaced.includes(callback)), ...own]);
+  return inOrder([...callbacks.filter((callback) => !replaced.includes(callback)), ...own]);
 }
 
-function checkpointsLast(callbacks: Callback[]): Callback[] {
+/** What searches for settings comes first, and what saves checkpoints last. */
+function inOrder(callbacks: Callback[]): Callback[] {
+  const isFinder = (callback: Callback) =>
+    callback instanceof BatchSizeFinder || callback instanceof LearningRateFinder;
   const isCheckpoint = (callback: Callback) => callback instanceof CheckpointCallback;
-  return [...callbacks.filter((callback) => !isCheckpoint(callback)), ...callbacks.filter(isCheckpoint)];
+  return [
+    ...callbacks.filter(isFinder),
+    ...callbacks.filter((callback) => !isFinder(callback) && !isCheckpoint(callback)),
+    ...callbacks.filter(isCheckpoint),
+  ];
 }
 
 function checkStateKeys(callbacks: Callback[]): void {

@@ -108,9 +108,7 @@ export class StochasticWeightAveraging extends Callback {
       throw wrong(`it works with one optimizer; there are ${trainer.optimizers.length}.`);
     }
     if (trainer.lrSchedulerConfigs.length > 1) {
-      throw wrong(
-        `it works with one learning rate scheduler at most; there are ${trainer.lrSchedulerConfigs.length}.`,
-      );
+      throw wrong(`it works with one lrScheduler at most; there are ${trainer.lrSchedulerConfigs.length}.`);
     }
     const maxEpochs = trainer.maxEpochs ?? -1;
     if (this.#isPart) {

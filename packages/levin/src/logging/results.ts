@@ -293,7 +293,7 @@ export class Results {
 
   #sizeOfBatch(): number {
     if (this.#batchSize !== null) return this.#batchSize;
-    if (this.batch === null) return 1;
+    if (this.batch === null || this.batch === undefined) return 1;
     const tensor = firstTensor(this.batch);
     if (!tensor) {
       throw new MisconfigurationError(

@@ -694,10 +694,12 @@ export class FitLoop {
     const own = state.state_dict as { combined_loader?: Record<string, unknown>[] } | undefined;
     this.#loaderStates = own?.combined_loader ?? [];
     // where the last epoch is over there is nothing to go on with, unless steps are counted
-    const { ready, started, processed } = epoch.current;
-    const restarting = ready !== processed || started !== processed || this.#isIterationBased;
+    const { ready, started, processed, completed } = epoch.current;
+    const insideEpoch = ready !== processed || started !== processed;
+    const restarting = insideEpoch || this.#isIterationBased;
     this.#restarting = restarting;
-    this.#epochRestarting = restarting;
+    // after the end of a fit a new epoch begins, with all its batches; Lightning counts on in the old one
+    this.#epochRestarting = restarting && (insideEpoch || completed !== processed);
     this.validation.restarting = restarting;
     this.#loaded = true;
     this.#resuming = true;

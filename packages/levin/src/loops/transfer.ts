@@ -1,7 +1,6 @@
 import type { Device } from "@levin/torch";
 import { LightningDataModule } from "../data-module.js";
 import { isOverridden } from "../dispatch.js";
-import { MisconfigurationError } from "../errors.js";
 import { warnOnce } from "../messages.js";
 import { attachment, LightningModule, moveToDevice } from "../module.js";
 import { type Recorder, record, snakeCase } from "../profilers/recorder.js";
@@ -63,28 +62,20 @@ export function transferBatch(transfer: Transfer, batch: unknown, dataloaderIdx:
   let moved = batch;
   if (before) {
     attached.currentHook = "onBeforeBatchTransfer";
-    moved = mustGiveBatch(before.onBeforeBatchTransfer(moved, dataloaderIdx), "onBeforeBatchTransfer");
+    moved = before.onBeforeBatchTransfer(moved, dataloaderIdx);
   }
   if (isThenable(moved)) return transferRest(transfer, moved, dataloaderIdx, outer, true);
   attached.currentHook = "transferBatchToDevice";
   moved = move
-    ? mustGiveBatch(
-        move.transferBatchToDevice(moved, transfer.device, dataloaderIdx),
-        "transferBatchToDevice",
-      )
+    ? move.transferBatchToDevice(moved, transfer.device, dataloaderIdx)
     : moveToDevice(moved, transfer.device);
   if (isThenable(moved)) return transferRest(transfer, moved, dataloaderIdx, outer, false);
   if (after) {
     attached.currentHook = "onAfterBatchTransfer";
-    moved = mustGiveBatch(after.onAfterBatchTransfer(moved, dataloaderIdx), "onAfterBatchTransfer");
+    moved = after.onAfterBatchTransfer(moved, dataloaderIdx);
   }
   attached.currentHook = outer;
   return moved;
-}
-
-function mustGiveBatch(batch: unknown, hook: TransferHook): unknown {
-  if (batch !== undefined) return batch;
-  throw new MisconfigurationError(`${hook} returned nothing: return the batch.`);
 }
 
 /** {@link transferBatch} with each hook recorded, whether it is defined or not. */
