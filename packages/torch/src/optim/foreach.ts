@@ -57,6 +57,19 @@ function ternary(name: string): Ternary {
   return operator(name, (self, a: Tensor, b: Tensor, value: number) => single(self, a, b, { value }));
 }
 
+const mulAll_: Binary = operator("mul_");
+const mulOne_ = makeFunction("aten::mul_") as (self: Tensor, other: number) => Tensor;
+const mulEach_: Binary = (self, other) =>
+  self.map((tensor, i) => mulOne_(tensor, (Array.isArray(other) ? other[i] : other) as number));
+
+/** Whether the operator over lists rounds a factor to the tensors' 16 bits, which the one for a tensor by itself does not. */
+function isRoundedMore(self: List, other: Other): boolean {
+  const factor = Array.isArray(other) ? other[0] : other;
+  const [first] = self;
+  if (typeof factor !== "number" || first === undefined || !first.dtype.endsWith("float16")) return false;
+  return first.device === "cpu";
+}
+
 export const abs: Unary = operator("abs");
 export const neg: Unary = operator("neg");
 export const reciprocal: Unary = operator("reciprocal");
@@ -69,7 +82,7 @@ export const addcmul: Ternary = ternary("addcmul");
 export const sqrt_: Unary = operator("sqrt_");
 export const add_: Sum = operator("add_");
 export const sub_: Binary = operator("sub_");
-export const mul_: Binary = operator("mul_");
+export const mul_: Binary = (self, other) => (isRoundedMore(self, other) ? mulEach_ : mulAll_)(self, other);
 export const div_: Binary = operator("div_");
 export const maximum_: Binary = operator("maximum_", (self, other: Tensor) =>
   self.copy_(self.clone().maximum(other)),

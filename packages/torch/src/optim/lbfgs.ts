@@ -7,7 +7,7 @@ import type { Tensor } from "../tensor.js";
 import { checkLearningRate, numberOf, rateOf } from "./arguments.js";
 import { type Closure, type Loss, Optimizer } from "./optimizer.js";
 import type { ParamGroup, Params } from "./param-group.js";
-import { type Point, strongWolfe } from "./strong-wolfe.js";
+import { double, type Point, type Scalar, strongWolfe } from "./strong-wolfe.js";
 
 /** Options of {@link LBFGS}. */
 export interface LBFGSOptions {
@@ -48,7 +48,7 @@ interface LBFGSState extends Record<string, unknown> {
 
 /**
  * L-BFGS: goes by an estimate of the second derivatives from the latest changes. For problems with little data; each step calls
- * the closure several times. The line search computes in double precision, where PyTorch's has the parameters' type.
+ * the closure several times.
  *
  * ```ts
  * optimizer.step(() => {
@@ -148,10 +148,9 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
       const lossBefore = loss;
       state.prevLoss = loss;
 
-      let t = isFirst ? firstDistance(grad, lr) : lr;
-      const slope = (grad.dot(d) as Tensor).item();
-      state.t = t;
-      if (slope > -toleranceChange) break;
+      let t = isFirst ? firstDistance(grad, lr) : double(lr);
+      state.t = t.value;
+      if ((grad.dot(d) as Tensor).item<number>() > -toleranceChange) break;
 
       let used = 0;
       if (lineSearchFn === "strong_wolfe") {
@@ -164,14 +163,14 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
         };
         const found = strongWolfe(
           at,
-          { t, d, loss, grad, slope },
+          { t, d, loss, grad },
           { toleranceChange, maxIterations: maxEval - evaluations },
         );
         ({ loss, grad, t, evaluations: used } = found);
-        state.t = t;
-        move(params, t, d);
+        state.t = t.value;
+        move(params, t.value, d);
       } else {
-        move(params, t, d);
+        move(params, t.value, d);
         // after the last iteration nobody needs the loss
         if (iteration !== maxIter) {
           ({ loss, grad } = evaluate());
@@ -181,7 +180,7 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
       evaluations += used;
       state.funcEvals += used;
       if (evaluations >= maxEval || largest(grad) <= toleranceGrad) break;
-      if (largest(d.mul(t)) <= toleranceChange || Math.abs(loss - lossBefore) < toleranceChange) break;
+      if (largest(d.mul(t.value)) <= toleranceChange || Math.abs(loss - lossBefore) < toleranceChange) break;
     }
   }
 }
@@ -253,9 +252,10 @@ function direction(state: LBFGSState, grad: Tensor, historySize: number): Tensor
 }
 
 /** How far to go first, when nothing is known of the second derivatives. */
-function firstDistance(grad: Tensor, lr: number): number {
+function firstDistance(grad: Tensor, lr: number): Scalar {
   const inverse = (grad.abs().sum() as Tensor).reciprocal();
-  return inverse.item<number>() < 1 ? inverse.mul(lr).item<number>() : lr;
+  if (!(inverse.item<number>() < 1)) return double(lr);
+  return { value: inverse.mul(lr).item<number>(), single: grad.dtype !== "float64" };
 }
 
 function largest(tensor: Tensor): number {

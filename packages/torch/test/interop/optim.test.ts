@@ -168,9 +168,7 @@ function makeCases(): Case[] {
       if (options.nesterov && optimizer === "SGD") Object.assign(options, { momentum: 0.9, dampening: 0 });
       if (options.foreach !== null && options.foreach !== undefined) delete options.fused;
       const real = ["SparseAdam", "Adafactor", "Muon", "LBFGS"].includes(optimizer);
-      // PyTorch searches along a line with numbers of the parameters' type, levin in double precision
-      const double = set === 5 || options.lineSearchFn === "strong_wolfe";
-      const dtype = set === 4 && !real ? "complex64" : double ? "float64" : "float32";
+      const dtype = set === 4 && !real ? "complex64" : set === 5 ? "float64" : "float32";
       const count = (shapes[optimizer] ?? usualShapes).length;
       const all = [...Array(count).keys()];
       const groups =
@@ -295,7 +293,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 function tolerance({ optimizer, options, dtype }: Case): number {
   const fused = (optimizer === "Adam" || optimizer === "AdamW") && options.fused === null;
   const otherOrder = options.foreach === true && ["NAdam", "RAdam", "ASGD", "Adagrad"].includes(optimizer);
-  if (dtype === "float64") return options.lineSearchFn === "strong_wolfe" ? 1e-8 : 1e-12;
+  if (dtype === "float64") return 1e-12;
   return fused || otherOrder ? 2e-6 : 0;
 }
 
