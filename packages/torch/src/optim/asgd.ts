@@ -14,6 +14,7 @@ import {
 import type { Kind } from "./kinds.js";
 import { Optimizer } from "./optimizer.js";
 import type { ParamGroup, Params } from "./param-group.js";
+import { power } from "./power.js";
 
 /** Options of {@link ASGD}. */
 export interface ASGDOptions extends CapturableOptions {
@@ -95,7 +96,7 @@ export class ASGD extends Optimizer<ASGDOptions> {
       value.mul_(1 - lambd * rate).add_(slopes[i] as Tensor, { alpha: -rate });
       if (mu.item() === 1) average.copy_(value);
       else average.add_(value.sub(average).mul(mu));
-      eta.fill_(lr / (1 + lambd * lr * count) ** alpha);
+      eta.fill_(lr / power(1 + lambd * lr * count, alpha));
       mu.fill_(1 / Math.max(1, count - t0));
     }
   }

@@ -16,6 +16,7 @@ import {
 import type { Kind } from "./kinds.js";
 import { Optimizer } from "./optimizer.js";
 import type { ParamGroup, Params } from "./param-group.js";
+import { power } from "./power.js";
 
 /** Options of {@link NAdam}. */
 export interface NAdamOptions extends CapturableOptions {
@@ -108,7 +109,7 @@ export class NAdam extends Optimizer<NAdamOptions> {
       slopesOf(params, grads, { maximize, weightDecay: decoupledWeightDecay ? 0 : weightDecay }),
     );
 
-    const momentum = (step: number) => beta1 * (1 - 0.5 * 0.96 ** (step * momentumDecay));
+    const momentum = (step: number) => beta1 * (1 - 0.5 * power(0.96, step * momentumDecay));
     const products = states.map((state) => state.muProduct);
     foreach.mul_(products, counts.map(momentum));
 
@@ -119,7 +120,7 @@ export class NAdam extends Optimizer<NAdamOptions> {
     foreach.addcmul_(squares, slopes, slopes, 1 - beta2);
     const divisors = foreach.div(
       squares,
-      counts.map((count) => 1 - beta2 ** count),
+      counts.map((count) => 1 - power(beta2, count)),
     );
     foreach.sqrt_(divisors);
     const shifted = recorded(divisors, differentiable);
