@@ -87,8 +87,8 @@ export class ASGD extends Optimizer<ASGDOptions> {
     const lr = rateOf(group.lr);
     const counts = countStep(states, kind);
     const real = realViews(kind);
-    const slopes = real(slopesOf(params, grads, group));
     const values = real(params);
+    const slopes = slopesOf(values, real(grads), group);
     const averages = real(states.map((state) => state.ax));
     for (const [i, { eta, mu }] of states.entries()) {
       const [value, average, count] = [values[i] as Tensor, averages[i] as Tensor, counts[i] as number];

@@ -105,9 +105,10 @@ export class NAdam extends Optimizer<NAdamOptions> {
     const counts = countStep(states, kind);
     if (decoupledWeightDecay && weightDecay !== 0) foreach.mul_(params, 1 - lr * weightDecay);
     const real = realViews(kind);
-    const slopes = real(
-      slopesOf(params, grads, { maximize, weightDecay: decoupledWeightDecay ? 0 : weightDecay }),
-    );
+    const slopes = slopesOf(real(params), real(grads), {
+      maximize,
+      weightDecay: decoupledWeightDecay ? 0 : weightDecay,
+    });
 
     const momentum = (step: number) => beta1 * (1 - 0.5 * power(0.96, step * momentumDecay));
     const products = states.map((state) => state.muProduct);

@@ -96,9 +96,10 @@ export class RAdam extends Optimizer<RAdamOptions> {
     const counts = countStep(states, kind);
     if (decoupledWeightDecay && weightDecay !== 0) foreach.mul_(params, 1 - lr * weightDecay);
     const real = realViews(kind);
-    const slopes = real(
-      slopesOf(params, grads, { maximize, weightDecay: decoupledWeightDecay ? 0 : weightDecay }),
-    );
+    const slopes = slopesOf(real(params), real(grads), {
+      maximize,
+      weightDecay: decoupledWeightDecay ? 0 : weightDecay,
+    });
     const means = real(states.map((state) => state.expAvg));
     const squares = real(states.map((state) => state.expAvgSq));
     foreach.lerp_(means, slopes, 1 - beta1);
