@@ -2,10 +2,14 @@ import { readFileSync } from "node:fs";
 
 /** Parses JSON as Python writes it; an integer that a double cannot hold becomes a bigint, and numbers that are not finite text. */
 export function parseJson(text: string): unknown {
-  // Only numbers long enough to be unsafe are touched: they are marked as strings and turned back below.
-  const marked = text
-    .replace(/(?<=[[:,\s])-?\d{16,}(?=[\s,\]}])/g, (digits) => `"${digits}n"`)
-    .replace(/(?<=[[:,]\s*)(NaN|-?Infinity)(?=\s*[,\]}])/g, (name) => `"${name}"`);
+  // Only numbers long enough to be unsafe, or not finite, are touched: they become strings. Strings are passed over.
+  const marked = text.replace(
+    /"(?:[^"\\]|\\.)*"|(?<![\d.])-?\d{16,}(?=[\s,\]}])|NaN|-?Infinity/g,
+    (found) => {
+      if (found.startsWith('"')) return found;
+      return /\d/.test(found) ? `"${found}n"` : `"${found}"`;
+    },
+  );
   return JSON.parse(marked, (_, value: unknown) => {
     if (typeof value !== "string" || !/^-?\d{16,}n$/.test(value)) return value;
     const exact = BigInt(value.slice(0, -1));

@@ -6,6 +6,7 @@ import { parsePython } from "../python/parse.js";
 import { NotCovered } from "../report.js";
 import { expectClose, expectSame, type Tolerance } from "./compare.js";
 import { type Group, loadGroup, numbered, part, type Tensors } from "./group.js";
+import { forwardArguments } from "./layers.js";
 
 interface ModelCase {
   name: string;
@@ -75,7 +76,8 @@ function runModel(
       types[path] = flat(output).map((t) => t.dtype);
     });
   }
-  const output = cast(() => model.forward(...numbered(tensors, `${name}/input/`))) as torch.Tensor;
+  const given = forwardArguments(case_.model[0], numbered(tensors, `${name}/input/`));
+  const [output] = flat(cast(() => model.forward(...given))) as [torch.Tensor];
   output
     .float()
     .mul(tensors[`${name}/cotangent`] as torch.Tensor)

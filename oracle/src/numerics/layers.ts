@@ -31,7 +31,7 @@ export const layers: Group = async (folder, report) => {
       const at = case_.inputs_as_tuple_from;
       const call = (inputs: Tensor[]) => {
         const given = at ? [...inputs.slice(0, at), inputs.slice(at)] : inputs;
-        return module.forward(...forwardArguments(case_, given));
+        return module.forward(...forwardArguments(case_.module, given, case_.call_kwargs));
       };
       expectForwardBackward(name, tensors, call, new Map(module.namedParameters()), about);
       const buffers = new Map(module.namedBuffers());
@@ -46,9 +46,13 @@ export const layers: Group = async (folder, report) => {
 const BY_PLACE = new Set(["hx", "offsets", "per_sample_weights"]);
 
 /** Inputs go by place, but for those with a default in Python, such as masks: these are options, as keyword arguments are. */
-function forwardArguments(case_: LayerCase, inputs: unknown[]): unknown[] {
-  const signature = signatures.forwards[case_.module]?.map(
+export function forwardArguments(
+  module: string,
+  inputs: unknown[],
+  kwargs: Record<string, unknown> = {},
+): unknown[] {
+  const signature = signatures.forwards[module]?.map(
     ([name, optional]): Parameter => [name, optional && !BY_PLACE.has(name)],
   );
-  return signature === undefined ? [...inputs] : arrange(signature, inputs, case_.call_kwargs);
+  return signature === undefined ? [...inputs] : arrange(signature, inputs, kwargs);
 }

@@ -4,7 +4,7 @@ import * as torch from "@levin/torch";
 import { readJson } from "../json.js";
 import { functionOf } from "../levin.js";
 import { type AnyModule, build, type Spec } from "../models.js";
-import { camelCaseKeys } from "../names.js";
+import { camelCase, camelCaseKeys } from "../names.js";
 import { arrange, signatures } from "../signatures.js";
 import { expectClose, expectNumbers, expectSame } from "./compare.js";
 import { type Group, isFloating, loadTensors, number, part, type Tensors } from "./group.js";
@@ -56,14 +56,15 @@ function run(case_: TrainCase, tensors: Tensors): void {
   const micro = case_.accumulate ?? 1;
   const parameters = [...model.parameters()];
   const lossOf = lossFunction(case_);
+  // as they were when this was recorded: matrix products may differ in the last bit with where in memory their numbers begin
+  const [xs, ys] = ["batch/x", "batch/y"].map((name) => (tensors[name] as torch.Tensor).clone()) as [
+    torch.Tensor,
+    torch.Tensor,
+  ];
   const [losses, extra, rates]: [number[], number[], number[][]] = [[], [], []];
 
   const backward = (i: number): torch.Tensor => {
-    const loss = lossOf(
-      model,
-      batchAt(tensors, "batch/x", i, case_),
-      batchAt(tensors, "batch/y", i, case_),
-    ).div(micro);
+    const loss = lossOf(model, batchAt(xs, i, case_), batchAt(ys, i, case_)).div(micro);
     loss.backward();
     return loss;
   };
@@ -103,6 +104,17 @@ function run(case_: TrainCase, tensors: Tensors): void {
     const atol = case_.weight_atol[key] ?? 0;
     expectClose(`final ${key}`, value, tensors[`final/${key}`] as torch.Tensor, { rtol: 0, atol });
   }
+  expectState(optimizer, part(tensors, "optimizer/0/"), case_);
+}
+
+/** Compares what the optimizer keeps of its first parameter: as exactly as rounding, which shows in the gradients, allows. */
+function expectState(optimizer: AnyOptimizer, wanted: Tensors, case_: TrainCase): void {
+  const [state] = optimizer.state.values();
+  for (const [key, want] of Object.entries(wanted)) {
+    const largest = want.numel() === 0 ? 0 : want.abs().max().item<number>();
+    const atol = Math.max(1e-6, 2 * case_.grad_norm_rtol * largest);
+    expectClose(`state ${key}`, state?.[camelCase(key)] as torch.Tensor, want, { rtol: 0, atol });
+  }
 }
 
 function makeModel(case_: TrainCase, tensors: Tensors): AnyModule {
@@ -141,8 +153,8 @@ function makeOptimizer(case_: TrainCase, model: AnyModule): AnyOptimizer {
 }
 
 /** One micro batch of the recorded stream, in the run's precision. */
-function batchAt(tensors: Tensors, name: string, i: number, case_: TrainCase): torch.Tensor {
-  const one = (tensors[name] as torch.Tensor).select(0, i);
+function batchAt(batches: torch.Tensor, i: number, case_: TrainCase): torch.Tensor {
+  const one = batches.select(0, i);
   if (!isFloating(one)) return one;
   return case_.precision === "64-true"
     ? one.double()

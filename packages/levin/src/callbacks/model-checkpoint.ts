@@ -11,7 +11,6 @@ import {
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import * as torch from "@levin/torch";
 import { Tensor } from "@levin/torch";
-import { stringify } from "yaml";
 import { fileSystemOf, joinPath, remoteFileSystemOf } from "../checkpoint/file-system.js";
 import { describe } from "../describe.js";
 import { type Duration, milliseconds } from "../duration.js";
@@ -21,6 +20,7 @@ import { note, warn, warnOnce } from "../messages.js";
 import type { LightningModule } from "../module.js";
 import { formatNumber } from "../python-format.js";
 import type { Trainer } from "../trainer.js";
+import { yaml } from "../yaml.js";
 import { Checkpoint } from "./checkpoint.js";
 
 /** Options of {@link ModelCheckpoint}. */
@@ -493,7 +493,7 @@ export class ModelCheckpoint extends Checkpoint {
   toYaml(filepath: string | null = null): void {
     const path = filepath ?? joinPath(this.dirpath ?? ".", "best_k_models.yaml");
     const scores = Object.entries(this.bestKModels).map(([file, score]) => [file, Number(score.item())]);
-    writeFileSync(path, stringify(Object.fromEntries(scores), { sortMapEntries: true }));
+    writeFileSync(path, yaml().stringify(Object.fromEntries(scores), { sortMapEntries: true }));
   }
 
   /**

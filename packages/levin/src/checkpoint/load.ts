@@ -2,13 +2,13 @@ import { readFileSync } from "node:fs";
 import { extname } from "node:path";
 import type { Device, Tensor } from "@levin/torch";
 import { cuda, mps, serialization } from "@levin/torch";
-import { parse } from "yaml";
 import type { LightningDataModule } from "../data-module.js";
 import { isOverridden } from "../dispatch.js";
 import { MisconfigurationError } from "../errors.js";
 import { warn } from "../messages.js";
 import { LightningModule } from "../module.js";
 import { mustBeSync } from "../thenable.js";
+import { yaml } from "../yaml.js";
 import { type Checkpoint, requireWeights } from "./layout.js";
 
 /** Options of `loadFromCheckpoint`. */
@@ -79,7 +79,8 @@ function hyperparameters(
 function readHparamsFile(path: string): Record<string, unknown> {
   const text = readFileSync(path, "utf8");
   const extension = extname(path).toLowerCase();
-  if (extension === ".yaml" || extension === ".yml") return (parse(text) ?? {}) as Record<string, unknown>;
+  if (extension === ".yaml" || extension === ".yml")
+    return (yaml().parse(text) ?? {}) as Record<string, unknown>;
   if (extension !== ".csv") {
     throw new MisconfigurationError(
       `loadFromCheckpoint({ hparamsFile }) was given "${path}"; it is a .yaml or a .csv file.`,

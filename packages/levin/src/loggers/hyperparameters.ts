@@ -1,14 +1,14 @@
 import { writeFileSync } from "node:fs";
 import { Tensor } from "@levin/torch";
-import { stringify } from "yaml";
 import { isPlainObject } from "../tree.js";
+import { yaml } from "../yaml.js";
 
 /** Writes hyperparameters as YAML, sorted by name. What YAML has no form for is written as its name or text. */
 export function writeHyperparameters(path: string, params: Record<string, unknown>): void {
   const plain = Object.fromEntries(Object.entries(params).map(([key, value]) => [key, toPlain(value)]));
   writeFileSync(
     path,
-    stringify(plain, { sortMapEntries: true, indentSeq: false, aliasDuplicateObjects: false }),
+    yaml().stringify(plain, { sortMapEntries: true, indentSeq: false, aliasDuplicateObjects: false }),
   );
 }
 

@@ -2,11 +2,11 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join, parse } from "node:path";
 import { Tensor } from "@levin/torch";
-import { stringify } from "yaml";
 import type { Checkpoint } from "../callbacks/checkpoint.js";
 import { ModelCheckpoint } from "../callbacks/model-checkpoint.js";
 import { MisconfigurationError } from "../errors.js";
 import { note, warn, warnOnce } from "../messages.js";
+import { yaml } from "../yaml.js";
 import { flattenHyperparameters } from "./hyperparameters.js";
 import { addPrefix, Logger, type LoggerStatus, type Metrics } from "./logger.js";
 import { MlflowClient, resolveTags } from "./mlflow/client.js";
@@ -200,7 +200,7 @@ export class MLFlowLogger extends Logger {
       const temporary = mkdtempSync(join(tmpdir(), "levin-"));
       try {
         for (const [name, text] of [
-          ["metadata.yaml", stringify(metadata)],
+          ["metadata.yaml", yaml().stringify(metadata)],
           ["aliases.txt", aliases],
         ] as const) {
           writeFileSync(join(temporary, name), text);

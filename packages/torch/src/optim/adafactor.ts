@@ -8,6 +8,7 @@ import { type CountingState, countStep, newStep, refuseSparse, zerosLike } from 
 import type { Kind } from "./kinds.js";
 import { Optimizer } from "./optimizer.js";
 import type { ParamGroup, Params } from "./param-group.js";
+import { power } from "./power.js";
 
 /** Options of {@link Adafactor}. */
 export interface AdafactorOptions {
@@ -94,13 +95,13 @@ export class Adafactor extends Optimizer<AdafactorOptions> {
     for (const [i, param] of params.entries()) {
       const [state, count] = [states[i] as AdafactorState, counts[i] as number];
       const grad = maximize ? (grads[i] as Tensor).neg() : (grads[i] as Tensor);
-      const size = Math.max(smallestSize, rootMeanSquare(param)) * Math.min(lr, 1 / count ** 0.5);
+      const size = Math.max(smallestSize, rootMeanSquare(param)) * Math.min(lr, 1 / Math.sqrt(count));
       if (weightDecay !== 0) param.mul_(1 - lr * weightDecay);
-      const step = estimateVariance(state, grad, count ** beta2Decay, eps)
+      const step = estimateVariance(state, grad, power(count, beta2Decay), eps)
         .clampMin(eps * eps)
         .rsqrt()
         .mul(grad);
-      param.add_(step, { alpha: -size / Math.max(1, rootMeanSquare(step) / d) });
+      param.add_(step, { alpha: -size / Math.max(1, rootMeanSquare(step, d)) });
     }
   }
 }
@@ -123,6 +124,7 @@ function meanSquare(grad: Tensor, dim: number): Tensor {
   return norm.square().div(grad.size(dim));
 }
 
-function rootMeanSquare(tensor: Tensor): number {
-  return (tensor.norm(2) as Tensor).item() / tensor.numel() ** 0.5;
+/** The root of the mean of the squares, as a part of `unit`. */
+function rootMeanSquare(tensor: Tensor, unit = 1): number {
+  return (tensor.norm(2) as Tensor).item<number>() / (Math.sqrt(tensor.numel()) * unit);
 }

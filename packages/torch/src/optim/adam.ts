@@ -21,6 +21,7 @@ import {
 import type { Kind } from "./kinds.js";
 import { Optimizer } from "./optimizer.js";
 import type { ParamGroup, Params } from "./param-group.js";
+import { power } from "./power.js";
 
 /** Options of {@link Adam}. */
 export interface AdamOptions extends FusedOptions, CapturableOptions {
@@ -182,10 +183,10 @@ function updateLists(
     foreach.maximum_(scales, recorded(squares, differentiable));
   }
   const divisors = recorded(foreach.sqrt(scales), differentiable);
-  const roots = counts.map((count) => (1 - beta2 ** count) ** 0.5);
+  const roots = counts.map((count) => Math.sqrt(1 - power(beta2, count)));
   foreach.div_(divisors, roots);
   foreach.add_(divisors, eps);
-  const corrections = counts.map((count) => 1 - beta1 ** count);
+  const corrections = counts.map((count) => 1 - power(beta1, count));
   const steps = recorded(means, differentiable);
   if (isRecorded(group.lr)) {
     const quotients = foreach.div(foreach.div(steps, divisors), corrections);

@@ -15,6 +15,7 @@ import {
 import type { Kind } from "./kinds.js";
 import { Optimizer } from "./optimizer.js";
 import type { ParamGroup, Params } from "./param-group.js";
+import { power } from "./power.js";
 
 /** Options of {@link Adamax}. */
 export interface AdamaxOptions extends CapturableOptions {
@@ -89,7 +90,7 @@ export class Adamax extends Optimizer<AdamaxOptions> {
       real(params),
       recorded(means, differentiable),
       recorded(largest, differentiable),
-      counts.map((count) => -(lr / (1 - beta1 ** count))),
+      counts.map((count) => -(lr / (1 - power(beta1, count)))),
     );
   }
 }

@@ -14,6 +14,7 @@ import {
 import type { Kind } from "./kinds.js";
 import { Optimizer } from "./optimizer.js";
 import type { ParamGroup, Params } from "./param-group.js";
+import { power } from "./power.js";
 
 /** Options of {@link ASGD}. */
 export interface ASGDOptions extends CapturableOptions {
@@ -86,8 +87,8 @@ export class ASGD extends Optimizer<ASGDOptions> {
     const lr = rateOf(group.lr);
     const counts = countStep(states, kind);
     const real = realViews(kind);
-    const slopes = real(slopesOf(params, grads, group));
     const values = real(params);
+    const slopes = slopesOf(values, real(grads), group);
     const averages = real(states.map((state) => state.ax));
     for (const [i, { eta, mu }] of states.entries()) {
       const [value, average, count] = [values[i] as Tensor, averages[i] as Tensor, counts[i] as number];
@@ -95,7 +96,7 @@ export class ASGD extends Optimizer<ASGDOptions> {
       value.mul_(1 - lambd * rate).add_(slopes[i] as Tensor, { alpha: -rate });
       if (mu.item() === 1) average.copy_(value);
       else average.add_(value.sub(average).mul(mu));
-      eta.fill_(lr / (1 + lambd * lr * count) ** alpha);
+      eta.fill_(lr / power(1 + lambd * lr * count, alpha));
       mu.fill_(1 / Math.max(1, count - t0));
     }
   }

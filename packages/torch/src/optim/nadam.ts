@@ -16,6 +16,7 @@ import {
 import type { Kind } from "./kinds.js";
 import { Optimizer } from "./optimizer.js";
 import type { ParamGroup, Params } from "./param-group.js";
+import { power } from "./power.js";
 
 /** Options of {@link NAdam}. */
 export interface NAdamOptions extends CapturableOptions {
@@ -104,11 +105,12 @@ export class NAdam extends Optimizer<NAdamOptions> {
     const counts = countStep(states, kind);
     if (decoupledWeightDecay && weightDecay !== 0) foreach.mul_(params, 1 - lr * weightDecay);
     const real = realViews(kind);
-    const slopes = real(
-      slopesOf(params, grads, { maximize, weightDecay: decoupledWeightDecay ? 0 : weightDecay }),
-    );
+    const slopes = slopesOf(real(params), real(grads), {
+      maximize,
+      weightDecay: decoupledWeightDecay ? 0 : weightDecay,
+    });
 
-    const momentum = (step: number) => beta1 * (1 - 0.5 * 0.96 ** (step * momentumDecay));
+    const momentum = (step: number) => beta1 * (1 - 0.5 * power(0.96, step * momentumDecay));
     const products = states.map((state) => state.muProduct);
     foreach.mul_(products, counts.map(momentum));
 
@@ -119,7 +121,7 @@ export class NAdam extends Optimizer<NAdamOptions> {
     foreach.addcmul_(squares, slopes, slopes, 1 - beta2);
     const divisors = foreach.div(
       squares,
-      counts.map((count) => 1 - beta2 ** count),
+      counts.map((count) => 1 - power(beta2, count)),
     );
     foreach.sqrt_(divisors);
     const shifted = recorded(divisors, differentiable);

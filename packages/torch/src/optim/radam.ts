@@ -14,6 +14,7 @@ import {
 import type { Kind } from "./kinds.js";
 import { Optimizer } from "./optimizer.js";
 import type { ParamGroup, Params } from "./param-group.js";
+import { power } from "./power.js";
 
 /** Options of {@link RAdam}. */
 export interface RAdamOptions extends CapturableOptions {
@@ -95,9 +96,10 @@ export class RAdam extends Optimizer<RAdamOptions> {
     const counts = countStep(states, kind);
     if (decoupledWeightDecay && weightDecay !== 0) foreach.mul_(params, 1 - lr * weightDecay);
     const real = realViews(kind);
-    const slopes = real(
-      slopesOf(params, grads, { maximize, weightDecay: decoupledWeightDecay ? 0 : weightDecay }),
-    );
+    const slopes = slopesOf(real(params), real(grads), {
+      maximize,
+      weightDecay: decoupledWeightDecay ? 0 : weightDecay,
+    });
     const means = real(states.map((state) => state.expAvg));
     const squares = real(states.map((state) => state.expAvgSq));
     foreach.lerp_(means, slopes, 1 - beta1);
@@ -106,7 +108,7 @@ export class RAdam extends Optimizer<RAdamOptions> {
 
     const steps = foreach.div(
       means,
-      counts.map((count) => 1 - beta1 ** count),
+      counts.map((count) => 1 - power(beta1, count)),
     );
     foreach.mul_(steps, lr);
     const rectified = counts.map((count) => rectification(count, beta2));
@@ -115,7 +117,7 @@ export class RAdam extends Optimizer<RAdamOptions> {
     if (adaptive.length > 0) {
       const roots = foreach.sqrt(squares.filter(isRectified));
       const rates = foreach.reciprocal(foreach.add(roots, eps));
-      const correction = (count: number) => (1 - beta2 ** count) ** 0.5;
+      const correction = (count: number) => Math.sqrt(1 - power(beta2, count));
       foreach.mul_(rates, counts.filter(isRectified).map(correction));
       foreach.mul_(adaptive, rates);
       foreach.mul_(
@@ -130,7 +132,7 @@ export class RAdam extends Optimizer<RAdamOptions> {
 /** The factor for the variance of the mean of squares; null as long as it cannot be told. */
 function rectification(step: number, beta2: number): number | null {
   const limit = 2 / (1 - beta2) - 1;
-  const length = limit - (2 * step * beta2 ** step) / (1 - beta2 ** step);
+  const length = limit - (2 * step * power(beta2, step)) / (1 - power(beta2, step));
   if (length <= 5) return null;
-  return (((length - 4) * (length - 2) * limit) / ((limit - 4) * (limit - 2) * length)) ** 0.5;
+  return Math.sqrt(((length - 4) * (length - 2) * limit) / ((limit - 4) * (limit - 2) * length));
 }

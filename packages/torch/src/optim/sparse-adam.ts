@@ -6,6 +6,7 @@ import { checkBetas, checkLearningRate, invalid, numberOf, rateOf } from "./argu
 import { zerosLike } from "./implementation.js";
 import { Optimizer } from "./optimizer.js";
 import type { ParamGroup, Params } from "./param-group.js";
+import { power } from "./power.js";
 import { sparseLike } from "./sparse.js";
 
 /** Options of {@link SparseAdam}. */
@@ -93,7 +94,8 @@ export class SparseAdam extends Optimizer<SparseAdamOptions> {
 
       const means = meanChanges.add(oldMeans);
       const divisors = squareChanges.add(oldSquares).sqrt().add(group.eps);
-      const size = (rateOf(group.lr) * Math.sqrt(1 - beta2 ** state.step)) / (1 - beta1 ** state.step);
+      const size =
+        (rateOf(group.lr) * Math.sqrt(1 - power(beta2, state.step))) / (1 - power(beta1, state.step));
       param.add_(sparseLike(grad, means.div(divisors).mul(-size)));
     }
   }

@@ -176,6 +176,8 @@ function times(a: Scalar, b: Scalar): Scalar {
 }
 
 function over(a: Scalar, b: Scalar): Scalar {
+  // as Python divides a number by a tensor
+  if (!a.single && b.single) return times({ value: Math.fround(1 / b.value), single: true }, a);
   return combine(a, b, (x, y) => x / y);
 }
 

@@ -1,11 +1,13 @@
 import { crc32 } from "node:zlib";
-import { Inflate } from "fflate";
 import type { DType } from "../dtype.js";
+import { onDemand } from "../on-demand.js";
 import type { Tensor } from "../tensor.js";
 import { mapTensor, readTensor } from "./bytes.js";
 import { SerializationError } from "./errors.js";
 import type { ByteReader, ByteSource } from "./source.js";
 import type { ZipEntry } from "./zip-reader.js";
+
+const fflate = onDemand<typeof import("fflate")>("fflate");
 
 /** Compressed bytes that are taken in at once: deflate makes at most 1032 times as many of them. */
 const compressedStep = 1 << 12;
@@ -75,7 +77,7 @@ function stored(source: ByteSource, entry: ZipEntry): (target: Uint8Array) => vo
 /** Inflates no more than is asked for: what the directory says of a size is not believed before. */
 function inflated(source: ByteSource, entry: ZipEntry): (target: Uint8Array) => void {
   const ready: Uint8Array[] = [];
-  const inflate = new Inflate((part) => ready.push(part));
+  const inflate = new (fflate().Inflate)((part) => ready.push(part));
   const end = entry.offset + entry.storedSize;
   let at = entry.offset;
   const more = (): void => {

@@ -2,10 +2,10 @@ import { randomBytes, randomInt } from "node:crypto";
 import { closeSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { parse, stringify } from "yaml";
 import { LightningError } from "../../errors.js";
 import { warnOnce } from "../../messages.js";
 import { formatFloat } from "../../python-format.js";
+import { yaml } from "../../yaml.js";
 import { LogFile } from "../log-file.js";
 import { Outbox } from "./outbox.js";
 import type {
@@ -190,10 +190,10 @@ export class FileStore implements MlflowStore {
 
   #writeMeta(folder: string, meta: Meta): void {
     mkdirSync(folder, { recursive: true });
-    writeFileSync(join(folder, "meta.yaml"), stringify(meta, { sortMapEntries: true }));
+    writeFileSync(join(folder, "meta.yaml"), yaml().stringify(meta, { sortMapEntries: true }));
   }
 }
 
 function readMeta(file: string): Meta {
-  return parse(readFileSync(file, "utf8")) as Meta;
+  return yaml().parse(readFileSync(file, "utf8")) as Meta;
 }

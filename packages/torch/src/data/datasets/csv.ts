@@ -1,11 +1,13 @@
 import { readFileSync } from "node:fs";
-import { parse } from "csv-parse/sync";
 import { getDefaultDtype } from "../../dtype.js";
 import { ArgumentError, LevinError } from "../../errors.js";
+import { onDemand } from "../../on-demand.js";
 import * as ops from "../../ops.js";
 import type { Tensor } from "../../tensor.js";
 import { type Dataset, indexTensor } from "../dataset.js";
 import { forWorkers } from "../workers/portable.js";
+
+const csv = onDemand<typeof import("csv-parse/sync")>("csv-parse/sync");
 
 /** What {@link CSVDataset} may be told. */
 export interface CSVOptions {
@@ -104,7 +106,7 @@ export class CSVDataset implements Dataset<CSVRow> {
 
 function readLines(path: string | URL, delimiter: string): string[][] {
   try {
-    return parse(readFileSync(path), { delimiter, bom: true, skipEmptyLines: true, trim: true });
+    return csv().parse(readFileSync(path), { delimiter, bom: true, skipEmptyLines: true, trim: true });
   } catch (error) {
     throw new LevinError(`${path} cannot be read as CSV: ${(error as Error).message}`, { cause: error });
   }
