@@ -1,3 +1,4 @@
+import { notAllowed } from "./argument-checks.js";
 import { MisconfigurationError } from "./errors.js";
 
 /** A duration: `"DD:HH:MM:SS"`, or its parts. */
@@ -32,6 +33,9 @@ export function milliseconds(duration: Duration, argument: string): number {
     }
     const [days, hours, minutes, seconds] = match.slice(1).map(Number) as [number, number, number, number];
     return milliseconds({ days, hours, minutes, seconds }, argument);
+  }
+  if (typeof duration !== "object" || duration === null || Array.isArray(duration)) {
+    throw notAllowed(argument, duration, '"DD:HH:MM:SS", or an object such as { hours: 1, minutes: 30 }');
   }
   let total = 0;
   for (const [unit, count] of Object.entries(duration)) {

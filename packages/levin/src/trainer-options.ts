@@ -1,9 +1,10 @@
 import type { Device } from "@levin/torch";
 import * as torch from "@levin/torch";
-import type { Callback } from "./callback.js";
+import { notAllowed } from "./argument-checks.js";
+import { Callback } from "./callback.js";
 import { type Duration, milliseconds } from "./duration.js";
 import { MisconfigurationError } from "./errors.js";
-import type { Logger } from "./loggers/logger.js";
+import { Logger } from "./loggers/logger.js";
 import type { BatchLimit } from "./loops/source.js";
 import { warn } from "./messages.js";
 import { type Plugin, type Plugins, readPlugins } from "./plugins.js";
@@ -217,7 +218,7 @@ export function readOptions(given: TrainerOptions): Settings {
 
   // values
   const fastDevRun = given.fastDevRun === 1 ? true : (given.fastDevRun ?? false);
-  if (typeof fastDevRun === "number" && (!Number.isInteger(fastDevRun) || fastDevRun < 0)) {
+  if (typeof fastDevRun !== "boolean" && (!Number.isInteger(fastDevRun) || fastDevRun < 0)) {
     throw invalid("fastDevRun", fastDevRun, "true, false, or a number of batches");
   }
   const interval = given.valCheckInterval ?? null;
@@ -226,7 +227,10 @@ export function readOptions(given: TrainerOptions): Settings {
   const overfits = (given.overfitBatches ?? 0) > 0;
   const checkValEveryNEpoch = given.checkValEveryNEpoch === undefined ? 1 : given.checkValEveryNEpoch;
   if (checkValEveryNEpoch !== null) integer("checkValEveryNEpoch", checkValEveryNEpoch, 1);
-  if (checkValEveryNEpoch === null && !byTime && (interval === null || interval < 1)) {
+  if (interval === 0) {
+    throw invalid("valCheckInterval", interval, "above 0. To have no validation, give limitValBatches: 0");
+  }
+  if (checkValEveryNEpoch === null && !byTime && interval !== null && interval < 1) {
     throw new MisconfigurationError(
       "valCheckInterval must be a number of batches or a duration when checkValEveryNEpoch is null: it counts over epochs then.",
     );
@@ -235,9 +239,10 @@ export function readOptions(given: TrainerOptions): Settings {
   if (gradientClipVal !== null && typeof gradientClipVal !== "number") {
     throw invalid("gradientClipVal", gradientClipVal, "a number");
   }
-  const algorithm = given.gradientClipAlgorithm?.toLowerCase() ?? null;
+  const algorithm =
+    given.gradientClipAlgorithm == null ? null : String(given.gradientClipAlgorithm).toLowerCase();
   if (algorithm !== null && algorithm !== "norm" && algorithm !== "value") {
-    throw invalid("gradientClipAlgorithm", algorithm, '"norm" or "value"');
+    throw invalid("gradientClipAlgorithm", given.gradientClipAlgorithm, '"norm" or "value"');
   }
   const sanity = given.numSanityValSteps ?? (on ? 2 : 0);
   integer("numSanityValSteps", sanity, -1);
@@ -255,7 +260,7 @@ export function readOptions(given: TrainerOptions): Settings {
     plugins: readPlugins(given.plugins),
     barebones,
     logger: readLoggers(barebones ? false : given.logger),
-    callbacks: [given.callbacks ?? []].flat(),
+    callbacks: readCallbacks(given.callbacks),
     fastDevRun: fastDevRun === 0 ? false : fastDevRun,
     maxEpochs: optional("maxEpochs", given.maxEpochs, -1),
     minEpochs: optional("minEpochs", given.minEpochs, 0),
@@ -292,6 +297,9 @@ export function readOptions(given: TrainerOptions): Settings {
   };
   settings.precision = readPrecision(given.precision, settings.plugins, settings.device);
   if (settings.maxTime !== null) milliseconds(settings.maxTime, "maxTime");
+  if (typeof settings.defaultRootDir !== "string") {
+    throw invalid("defaultRootDir", settings.defaultRootDir, "the path of a folder");
+  }
   if (overfits) {
     settings.limitTrainBatches = overfitBatches;
     settings.limitValBatches = overfitBatches;
@@ -340,8 +348,7 @@ function optional(name: string, value: number | null | undefined, least: number)
 }
 
 function invalid(name: string, value: unknown, allowed: string): MisconfigurationError {
-  const shown = typeof value === "string" ? `"${value}"` : String(value);
-  return new MisconfigurationError(`Trainer({ ${name} }) was given ${shown}; it is ${allowed}.`);
+  return notAllowed(`Trainer({ ${name} })`, value, allowed);
 }
 
 function unknownOption(name: string): MisconfigurationError {
@@ -404,7 +411,21 @@ function readPrecision(
 function readLoggers(given: TrainerOptions["logger"]): Logger[] | true {
   if (given === undefined || given === null || given === true) return true;
   if (given === false) return [];
-  return [given].flat();
+  const loggers = [given].flat();
+  for (const logger of loggers) {
+    if (!(logger instanceof Logger))
+      throw invalid("logger", logger, "a Logger, a list of them, true or false");
+  }
+  return loggers;
+}
+
+function readCallbacks(given: TrainerOptions["callbacks"]): Callback[] {
+  const callbacks = [given ?? []].flat();
+  for (const callback of callbacks) {
+    if (!(callback instanceof Callback))
+      throw invalid("callbacks", callback, "a Callback, or a list of them");
+  }
+  return callbacks;
 }
 
 function readDevice(given: TrainerOptions): Device {
@@ -414,13 +435,19 @@ function readDevice(given: TrainerOptions): Device {
   }
   if ((given.numNodes ?? 1) !== 1)
     throw invalid("numNodes", given.numNodes, "1: several machines are not supported yet");
-  if (typeof (given.strategy ?? "auto") === "string" && (given.strategy ?? "auto") !== "auto") {
-    throw invalid("strategy", given.strategy, '"auto" or a Strategy: others are not supported yet');
+  const strategy = given.strategy ?? "auto";
+  if (strategy !== "auto" && typeof strategy !== "object") {
+    throw invalid("strategy", strategy, '"auto" or a Strategy: others are not supported yet');
   }
-  const index = readDeviceIndex(given.devices ?? "auto");
-  if (accelerator === "cpu") return "cpu";
+  const devices = given.devices ?? "auto";
+  const index = readDeviceIndex(devices);
   const cuda = torch.cuda.isAvailable();
   const mps = torch.mps.isAvailable();
+  if (accelerator === "cpu" || (accelerator === "auto" && !cuda && !mps)) {
+    if (Array.isArray(devices))
+      throw invalid("devices", devices, 'a number for the accelerator "cpu", not a list');
+    return "cpu";
+  }
   if (
     (accelerator === "cuda" && !cuda) ||
     (accelerator === "mps" && !mps) ||

@@ -1,5 +1,6 @@
 import type { Tensor } from "@levin/torch";
 import * as torch from "@levin/torch";
+import { checkNumbers, checkStrings } from "../argument-checks.js";
 import { Callback } from "../callback.js";
 import { MisconfigurationError } from "../errors.js";
 import { note, warn } from "../messages.js";
@@ -67,6 +68,7 @@ export class EarlyStopping extends Callback {
    */
   constructor(monitor: string, options: EarlyStoppingOptions = {}) {
     super();
+    checkStrings("EarlyStopping", { monitor });
     this.monitor = monitor;
     this.mode = options.mode ?? "min";
     if (this.mode !== "min" && this.mode !== "max") {
@@ -74,11 +76,15 @@ export class EarlyStopping extends Callback {
         `EarlyStopping: mode was given "${String(this.mode)}"; it is "min" or "max".`,
       );
     }
-    this.patience = options.patience ?? 3;
-    this.minDelta =
-      Math.abs(options.minDelta ?? 0) === 0
-        ? 0
-        : (options.minDelta as number) * (this.mode === "max" ? 1 : -1);
+    const { patience = 3, minDelta = 0, stoppingThreshold, divergenceThreshold } = options;
+    checkNumbers("EarlyStopping", {
+      patience,
+      minDelta,
+      stoppingThreshold: stoppingThreshold ?? 0,
+      divergenceThreshold: divergenceThreshold ?? 0,
+    });
+    this.patience = patience;
+    this.minDelta = minDelta === 0 ? 0 : minDelta * (this.mode === "max" ? 1 : -1);
     this.bestScore = torch.tensor(this.mode === "min" ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY);
     this.#options = options;
     this.#atTrainEpochEnd = options.checkOnTrainEpochEnd ?? null;
@@ -123,7 +129,7 @@ export class EarlyStopping extends Callback {
     const metric = metrics[this.monitor];
     if (metric === undefined) {
       const message =
-        `EarlyStopping is conditioned on the metric "${this.monitor}", which is not available. ` +
+        `EarlyStopping monitors the metric "${this.monitor}", which is not available. ` +
         `Available are: ${Object.keys(metrics).join(", ") || "none"}. Log it with this.log("${this.monitor}", ...).`;
       if (this.#options.strict ?? true) throw new MisconfigurationError(message);
       if (this.#options.verbose) warn(message);

@@ -1,3 +1,4 @@
+import { checkIntegers, notAllowed } from "../argument-checks.js";
 import { Callback } from "../callback.js";
 import { MisconfigurationError, TunerExit } from "../errors.js";
 import type { LightningModule } from "../module.js";
@@ -29,7 +30,14 @@ export class LearningRateFinder extends Callback {
         `LearningRateFinder: mode was given "${String(mode)}"; it is "exponential" or "linear".`,
       );
     }
-    this.#options = { ...others, mode, updateAttr, numTraining: numTrainingSteps };
+    checkIntegers("LearningRateFinder", { numTrainingSteps }, 1);
+    const { minLr = 1e-8, maxLr = 1 } = others;
+    for (const [name, value] of Object.entries({ minLr, maxLr })) {
+      if (typeof value !== "number" || !(value > 0)) {
+        throw notAllowed(`LearningRateFinder: ${name}`, value, "a number above 0");
+      }
+    }
+    this.#options = { ...others, minLr, maxLr, mode, updateAttr, numTraining: numTrainingSteps };
   }
 
   /** Looks for a learning rate; the run's random numbers are not touched. */

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { ArgumentError } from "@levin/torch";
+import { checkStrings } from "../argument-checks.js";
 import { warn } from "../messages.js";
 import { formatFloat } from "../python-format.js";
 import { atExit } from "./exit.js";
@@ -49,6 +50,7 @@ export class CSVLogger extends Logger {
         `CSVLogger: flushLogsEveryNSteps must be a positive integer, got ${String(flushLogsEveryNSteps)}.`,
       );
     }
+    checkStrings("CSVLogger", { name: name ?? "" });
     this.#saveDir = saveDir;
     this.#name = name ?? "";
     this.#version = version;

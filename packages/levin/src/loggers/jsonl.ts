@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { ArgumentError } from "@levin/torch";
+import { checkStrings } from "../argument-checks.js";
 import { writeHyperparameters } from "./hyperparameters.js";
 import { LogFile } from "./log-file.js";
 import { addPrefix, Logger, type LoggerStatus, type Metrics } from "./logger.js";
@@ -41,6 +42,7 @@ export class JSONLLogger extends Logger {
     if (typeof saveDir !== "string") {
       throw new ArgumentError(`JSONLLogger: saveDir must be the path of a folder, got ${String(saveDir)}.`);
     }
+    checkStrings("JSONLLogger", { name: name ?? "" });
     this.#saveDir = saveDir;
     this.#name = name ?? "";
     this.#version = version;

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { ArgumentError, Tensor } from "@levin/torch";
+import { checkStrings } from "../argument-checks.js";
 import { makeTransfer, transferBatch } from "../loops/transfer.js";
 import { warn } from "../messages.js";
 import { attachment, type LightningModule } from "../module.js";
@@ -63,6 +64,7 @@ export class TensorBoardLogger extends Logger {
         `TensorBoardLogger: saveDir must be the path of a folder, got ${String(saveDir)}.`,
       );
     }
+    checkStrings("TensorBoardLogger", { name: name ?? "", subDir: options.subDir ?? "" });
     this.#saveDir = saveDir;
     this.#name = name ?? "";
     this.#version = version;
