@@ -1,4 +1,4 @@
-import { describe } from "./describe.js";
+import { notAllowed } from "./argument-checks.js";
 import { MisconfigurationError } from "./errors.js";
 
 /** A duration: `"DD:HH:MM:SS"`, or its parts. */
@@ -34,10 +34,8 @@ export function milliseconds(duration: Duration, argument: string): number {
     const [days, hours, minutes, seconds] = match.slice(1).map(Number) as [number, number, number, number];
     return milliseconds({ days, hours, minutes, seconds }, argument);
   }
-  if (typeof duration !== "object") {
-    throw new MisconfigurationError(
-      `${argument} was given ${describe(duration)}; a duration is text such as "00:01:30:00", or an object such as { minutes: 90 }.`,
-    );
+  if (typeof duration !== "object" || duration === null || Array.isArray(duration)) {
+    throw notAllowed(argument, duration, '"DD:HH:MM:SS", or an object such as { hours: 1, minutes: 30 }');
   }
   let total = 0;
   for (const [unit, count] of Object.entries(duration)) {

@@ -1,8 +1,8 @@
 import type { Device } from "@levin/torch";
 import * as torch from "@levin/torch";
+import { notAllowed } from "./argument-checks.js";
 import { Callback } from "./callback.js";
 import { closest } from "./closest.js";
-import { describe } from "./describe.js";
 import { type Duration, milliseconds } from "./duration.js";
 import { MisconfigurationError } from "./errors.js";
 import type { Logger } from "./loggers/logger.js";
@@ -235,7 +235,10 @@ export function readOptions(given: TrainerOptions): Settings {
   const overfits = (given.overfitBatches ?? 0) > 0;
   const checkValEveryNEpoch = given.checkValEveryNEpoch === undefined ? 1 : given.checkValEveryNEpoch;
   if (checkValEveryNEpoch !== null) integer("checkValEveryNEpoch", checkValEveryNEpoch, 1);
-  if (checkValEveryNEpoch === null && !byTime && (interval === null || interval < 1)) {
+  if (interval === 0) {
+    throw invalid("valCheckInterval", interval, "above 0. To have no validation, give limitValBatches: 0");
+  }
+  if (checkValEveryNEpoch === null && !byTime && interval !== null && interval < 1) {
     throw new MisconfigurationError(
       "valCheckInterval must be a number of batches or a duration when checkValEveryNEpoch is null: it counts over epochs then.",
     );
@@ -244,7 +247,8 @@ export function readOptions(given: TrainerOptions): Settings {
   if (gradientClipVal !== null && (typeof gradientClipVal !== "number" || Number.isNaN(gradientClipVal))) {
     throw invalid("gradientClipVal", gradientClipVal, "a number");
   }
-  const algorithm = given.gradientClipAlgorithm?.toString().toLowerCase() ?? null;
+  const algorithm =
+    given.gradientClipAlgorithm == null ? null : String(given.gradientClipAlgorithm).toLowerCase();
   if (algorithm !== null && algorithm !== "norm" && algorithm !== "value") {
     throw invalid("gradientClipAlgorithm", given.gradientClipAlgorithm, '"norm" or "value"');
   }
@@ -306,6 +310,9 @@ export function readOptions(given: TrainerOptions): Settings {
   };
   settings.precision = readPrecision(given.precision, settings.plugins, settings.device);
   if (settings.maxTime !== null) milliseconds(settings.maxTime, "maxTime");
+  if (typeof settings.defaultRootDir !== "string") {
+    throw invalid("defaultRootDir", settings.defaultRootDir, "the path of a folder");
+  }
   if (overfits) {
     settings.limitTrainBatches = overfitBatches;
     settings.limitValBatches = overfitBatches;
@@ -354,7 +361,7 @@ function optional(name: string, value: number | null | undefined, least: number)
 }
 
 function invalid(name: string, value: unknown, allowed: string): MisconfigurationError {
-  return new MisconfigurationError(`Trainer({ ${name} }) was given ${describe(value)}; it is ${allowed}.`);
+  return notAllowed(`Trainer({ ${name} })`, value, allowed);
 }
 
 function unknownOption(name: string): MisconfigurationError {
@@ -452,10 +459,15 @@ function readDevice(given: TrainerOptions): Device {
   if (strategy !== "auto" && typeof (strategy as Partial<Strategy>).setupModule !== "function") {
     throw invalid("strategy", strategy, '"auto" or a Strategy: others are not supported yet');
   }
-  const index = readDeviceIndex(given.devices ?? "auto");
-  if (accelerator === "cpu") return "cpu";
+  const devices = given.devices ?? "auto";
+  const index = readDeviceIndex(devices);
   const cuda = torch.cuda.isAvailable();
   const mps = torch.mps.isAvailable();
+  if (accelerator === "cpu" || (accelerator === "auto" && !cuda && !mps)) {
+    if (Array.isArray(devices))
+      throw invalid("devices", devices, 'a number for the accelerator "cpu", not a list');
+    return "cpu";
+  }
   if (
     (accelerator === "cuda" && !cuda) ||
     (accelerator === "mps" && !mps) ||

@@ -224,7 +224,7 @@ export class Trainer {
 
     const { plugins } = settings;
     this.strategy =
-      typeof options.strategy === "object"
+      typeof options.strategy === "object" && options.strategy !== null
         ? options.strategy
         : new SingleDeviceStrategy({ device: settings.device });
     if (plugins.precision) this.strategy.precision = plugins.precision;

@@ -1,3 +1,4 @@
+import { checkIntegers } from "../argument-checks.js";
 import { Callback } from "../callback.js";
 import { LightningDataModule } from "../data-module.js";
 import { describe } from "../describe.js";
@@ -32,7 +33,7 @@ export class BatchSizeFinder extends Callback {
       maxVal: 8192,
       ...options,
     };
-    const { mode, margin } = this.#options;
+    const { mode, margin, stepsPerTrial, initVal, maxTrials, maxVal } = this.#options;
     if (mode !== "power" && mode !== "binsearch") {
       throw new MisconfigurationError(
         `BatchSizeFinder: mode was given "${String(mode)}"; it is "power" or "binsearch".`,
@@ -50,7 +51,9 @@ export class BatchSizeFinder extends Callback {
         `BatchSizeFinder: margin was given ${margin}; it is from 0 to below 1.`,
       );
     }
-    this.optimalBatchSize = this.#options.initVal;
+    checkIntegers("BatchSizeFinder", { initVal, maxVal }, 1);
+    checkIntegers("BatchSizeFinder", { stepsPerTrial, maxTrials }, 0);
+    this.optimalBatchSize = initVal;
   }
 
   override async setup(trainer: Trainer, module: LightningModule, stage: TrainerFunction): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Tensor } from "@levin/torch";
 import * as torch from "@levin/torch";
+import { checkNumbers, checkStrings } from "../argument-checks.js";
 import { Callback } from "../callback.js";
-import { describe } from "../describe.js";
 import { MisconfigurationError } from "../errors.js";
 import { note, warn } from "../messages.js";
 import type { LightningModule } from "../module.js";
@@ -68,11 +68,7 @@ export class EarlyStopping extends Callback {
    */
   constructor(monitor: string, options: EarlyStoppingOptions = {}) {
     super();
-    if (typeof monitor !== "string") {
-      throw new MisconfigurationError(
-        `EarlyStopping: monitor was given ${describe(monitor)}; it is the name of a metric.`,
-      );
-    }
+    checkStrings("EarlyStopping", { monitor });
     this.monitor = monitor;
     this.mode = options.mode ?? "min";
     if (this.mode !== "min" && this.mode !== "max") {
@@ -80,16 +76,15 @@ export class EarlyStopping extends Callback {
         `EarlyStopping: mode was given "${String(this.mode)}"; it is "min" or "max".`,
       );
     }
-    this.patience = options.patience ?? 3;
-    if (typeof this.patience !== "number" || Number.isNaN(this.patience)) {
-      throw new MisconfigurationError(
-        `EarlyStopping: patience was given ${describe(this.patience)}; it is a number of checks.`,
-      );
-    }
-    this.minDelta =
-      Math.abs(options.minDelta ?? 0) === 0
-        ? 0
-        : (options.minDelta as number) * (this.mode === "max" ? 1 : -1);
+    const { patience = 3, minDelta = 0, stoppingThreshold, divergenceThreshold } = options;
+    checkNumbers("EarlyStopping", {
+      patience,
+      minDelta,
+      stoppingThreshold: stoppingThreshold ?? 0,
+      divergenceThreshold: divergenceThreshold ?? 0,
+    });
+    this.patience = patience;
+    this.minDelta = minDelta === 0 ? 0 : minDelta * (this.mode === "max" ? 1 : -1);
     this.bestScore = torch.tensor(this.mode === "min" ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY);
     this.#options = options;
     this.#atTrainEpochEnd = options.checkOnTrainEpochEnd ?? null;
@@ -134,7 +129,7 @@ export class EarlyStopping extends Callback {
     const metric = metrics[this.monitor];
     if (metric === undefined) {
       const message =
-        `EarlyStopping is conditioned on the metric "${this.monitor}", which is not available. ` +
+        `EarlyStopping monitors the metric "${this.monitor}", which is not available. ` +
         `Available are: ${Object.keys(metrics).join(", ") || "none"}. Log it with this.log("${this.monitor}", ...).`;
       if (this.#options.strict ?? true) throw new MisconfigurationError(message);
       if (this.#options.verbose) warn(message);

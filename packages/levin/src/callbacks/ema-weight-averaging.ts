@@ -1,4 +1,5 @@
 import { optim } from "@levin/torch";
+import { checkNumbers } from "../argument-checks.js";
 import { type AveragingMoment, WeightAveraging, type WeightAveragingOptions } from "./weight-averaging.js";
 
 /** Options of {@link EMAWeightAveraging}. */
@@ -22,9 +23,15 @@ export class EMAWeightAveraging extends WeightAveraging {
   constructor(options: EMAWeightAveragingOptions = {}) {
     const { device = null, useBuffers = true, decay = 0.999 } = options;
     super({ device, useBuffers, avgFn: optim.swaUtils.getEmaAvgFn(decay) });
-    this.updateEveryNSteps = options.updateEveryNSteps ?? 1;
-    this.updateStartingAtStep = options.updateStartingAtStep ?? null;
-    this.updateStartingAtEpoch = options.updateStartingAtEpoch ?? null;
+    const { updateEveryNSteps = 1, updateStartingAtStep = null, updateStartingAtEpoch = null } = options;
+    checkNumbers("EMAWeightAveraging", {
+      updateEveryNSteps,
+      updateStartingAtStep: updateStartingAtStep ?? 0,
+      updateStartingAtEpoch: updateStartingAtEpoch ?? 0,
+    });
+    this.updateEveryNSteps = updateEveryNSteps;
+    this.updateStartingAtStep = updateStartingAtStep;
+    this.updateStartingAtEpoch = updateStartingAtEpoch;
   }
 
   override shouldUpdate({ stepIdx = null, epochIdx = null }: AveragingMoment): boolean {

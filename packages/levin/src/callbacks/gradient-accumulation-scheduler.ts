@@ -1,3 +1,4 @@
+import { notAllowed } from "../argument-checks.js";
 import { Callback } from "../callback.js";
 import { isOverridden } from "../dispatch.js";
 import { MisconfigurationError } from "../errors.js";
@@ -14,9 +15,14 @@ export class GradientAccumulationScheduler extends Callback {
    */
   constructor(scheduling: Record<number, number>) {
     super();
-    const entries = Object.entries(scheduling ?? {}).map(
-      ([epoch, factor]) => [Number(epoch), factor] as const,
-    );
+    if (typeof scheduling !== "object" || scheduling === null || Array.isArray(scheduling)) {
+      throw notAllowed(
+        "GradientAccumulationScheduler: scheduling",
+        scheduling,
+        "an object of epochs with numbers of batches, such as { 0: 8, 4: 1 }",
+      );
+    }
+    const entries = Object.entries(scheduling).map(([epoch, factor]) => [Number(epoch), factor] as const);
     if (entries.length === 0) {
       throw new MisconfigurationError(
         "GradientAccumulationScheduler: scheduling is empty: give at least one epoch.",
@@ -25,12 +31,12 @@ export class GradientAccumulationScheduler extends Callback {
     for (const [epoch, factor] of entries) {
       if (!Number.isInteger(epoch) || epoch < 0) {
         throw new MisconfigurationError(
-          `GradientAccumulationScheduler: an epoch was given as ${epoch}; it is an integer >= 0.`,
+          `GradientAccumulationScheduler: scheduling has the epoch ${epoch}; an epoch is an integer >= 0.`,
         );
       }
       if (!Number.isInteger(factor) || factor < 1) {
         throw new MisconfigurationError(
-          `GradientAccumulationScheduler: for epoch ${epoch} ${factor} was given; a number of batches is an integer >= 1.`,
+          `GradientAccumulationScheduler: scheduling has ${factor} for epoch ${epoch}; a number of batches is an integer >= 1.`,
         );
       }
     }

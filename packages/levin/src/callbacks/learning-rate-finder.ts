@@ -1,5 +1,5 @@
+import { checkIntegers, notAllowed } from "../argument-checks.js";
 import { Callback } from "../callback.js";
-import { describe } from "../describe.js";
 import { MisconfigurationError, TunerExit } from "../errors.js";
 import type { LightningModule } from "../module.js";
 import { isolateRng } from "../rng.js";
@@ -30,19 +30,14 @@ export class LearningRateFinder extends Callback {
         `LearningRateFinder: mode was given "${String(mode)}"; it is "exponential" or "linear".`,
       );
     }
-    for (const name of ["minLr", "maxLr"] as const) {
-      const rate: unknown = others[name];
-      if (rate === undefined || (typeof rate === "number" && rate > 0)) continue;
-      throw new MisconfigurationError(
-        `LearningRateFinder: ${name} was given ${describe(rate)}; it is a number above 0.`,
-      );
+    checkIntegers("LearningRateFinder", { numTrainingSteps }, 1);
+    const { minLr = 1e-8, maxLr = 1 } = others;
+    for (const [name, value] of Object.entries({ minLr, maxLr })) {
+      if (typeof value !== "number" || !(value > 0)) {
+        throw notAllowed(`LearningRateFinder: ${name}`, value, "a number above 0");
+      }
     }
-    if (!Number.isInteger(numTrainingSteps) || numTrainingSteps < 1) {
-      throw new MisconfigurationError(
-        `LearningRateFinder: numTrainingSteps was given ${describe(numTrainingSteps)}; it is an integer >= 1.`,
-      );
-    }
-    this.#options = { ...others, mode, updateAttr, numTraining: numTrainingSteps };
+    this.#options = { ...others, minLr, maxLr, mode, updateAttr, numTraining: numTrainingSteps };
   }
 
   /** Looks for a learning rate; the run's random numbers are not touched. */

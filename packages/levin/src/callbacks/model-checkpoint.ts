@@ -11,6 +11,7 @@ import {
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import * as torch from "@levin/torch";
 import { Tensor } from "@levin/torch";
+import { checkStrings, notAllowed } from "../argument-checks.js";
 import { fileSystemOf, joinPath, remoteFileSystemOf } from "../checkpoint/file-system.js";
 import { describe } from "../describe.js";
 import { type Duration, milliseconds } from "../duration.js";
@@ -101,6 +102,7 @@ export class ModelCheckpoint extends Checkpoint {
     this.saveLast = options.saveLast ?? false;
     this.saveTopK = options.saveTopK ?? 1;
     this.saveWeightsOnly = options.saveWeightsOnly ?? false;
+    if (options.dirpath != null) checkStrings("ModelCheckpoint", { dirpath: options.dirpath });
     this.dirpath = options.dirpath ? realPath(options.dirpath) : null;
     this.filename = options.filename ?? null;
     this.#timeInterval =
@@ -117,6 +119,7 @@ export class ModelCheckpoint extends Checkpoint {
 
   #validate(): void {
     const wrong = (message: string) => new MisconfigurationError(`ModelCheckpoint: ${message}`);
+    if (this.filename !== null) checkTemplate(this.filename);
     if (this.mode !== "min" && this.mode !== "max")
       throw wrong(`mode was given "${String(this.mode)}"; it is "min" or "max".`);
     for (const [name, value, least] of [
@@ -508,16 +511,30 @@ export class ModelCheckpoint extends Checkpoint {
   ): string {
     const template = options.filename ?? this.filename ?? "{epoch}-{step}";
     const insertName = this.#options.autoInsertMetricName ?? true;
-    const name = template.replace(
-      /\{([^:}]*)(?::([^}]*))?\}/g,
-      (_, metric: string, format: string | undefined) => {
-        const value = formatMetric(metrics[metric] ?? 0, format ?? "");
-        return insertName ? `${metric}=${value}` : value;
-      },
-    );
+    const name = template.replace(placeholders, (_, metric: string, format: string | undefined) => {
+      const value = formatMetric(metrics[metric] ?? 0, format ?? "");
+      return insertName ? `${metric}=${value}` : value;
+    });
     const { prefix, ver } = options;
     const file = `${prefix ? `${prefix}-` : ""}${name}${ver == null ? "" : `-v${ver}`}${extension}`;
     return this.dirpath ? joinPath(this.dirpath, file) : file;
+  }
+}
+
+/** A metric in a name: "{val_loss}", "{val_loss:.2f}". */
+const placeholders = /\{([^:}]*)(?::([^}]*))?\}/g;
+
+function checkTemplate(filename: unknown): void {
+  checkStrings("ModelCheckpoint", { filename });
+  const rest = (filename as string).replace(placeholders, (placeholder, metric: string) =>
+    metric === "" ? placeholder : "",
+  );
+  if (/[{}]/.test(rest)) {
+    throw notAllowed(
+      "ModelCheckpoint: filename",
+      filename,
+      'a name in which metrics stand in braces: "{epoch}-{val_loss:.2f}"',
+    );
   }
 }
 

@@ -122,7 +122,8 @@ export class ModelPruning extends Callback {
   }
 
   override setup(_trainer: Trainer, module: LightningModule): void {
-    const names = this.#options.parameterNames ?? allNames;
+    const { parameterNames } = this.#options;
+    const names = parameterNames?.length ? parameterNames : allNames;
     const all = ModelPruning.sanitizeParametersToPrune(module, this.#parameters, names);
     this.#parameters = this.filterParametersToPrune(all);
     if ((this.#options.useLotteryTicketHypothesis ?? true) === false) return;

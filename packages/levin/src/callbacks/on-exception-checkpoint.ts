@@ -1,3 +1,4 @@
+import { checkStrings } from "../argument-checks.js";
 import { joinPath } from "../checkpoint/file-system.js";
 import { MisconfigurationError } from "../errors.js";
 import type { Awaitable } from "../hooks.js";
@@ -15,8 +16,10 @@ export class OnExceptionCheckpoint extends Checkpoint {
    */
   constructor(dirpath: string, options: { filename?: string } = {}) {
     super();
+    const { filename = "on_exception" } = options;
+    checkStrings("OnExceptionCheckpoint", { dirpath, filename });
     this.dirpath = dirpath;
-    this.filename = options.filename ?? "on_exception";
+    this.filename = filename;
     if (this.filename === "") {
       throw new MisconfigurationError("OnExceptionCheckpoint: filename is empty; give it a name.");
     }

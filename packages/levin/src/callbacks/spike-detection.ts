@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Tensor } from "@levin/torch";
+import { checkIntegers } from "../argument-checks.js";
 import { Callback } from "../callback.js";
 import { LightningError, MisconfigurationError } from "../errors.js";
 import type { StepOutput } from "../hooks.js";
@@ -58,8 +59,11 @@ export class SpikeDetection extends Callback {
         `SpikeDetection: mode was given "${String(this.mode)}"; it is "min" or "max".`,
       );
     }
-    this.window = options.window ?? 10;
-    this.warmup = options.warmup ?? 1;
+    const { window = 10, warmup = 1 } = options;
+    checkIntegers("SpikeDetection", { window }, 1);
+    checkIntegers("SpikeDetection", { warmup }, 0);
+    this.window = window;
+    this.warmup = warmup;
     this.atol = options.atol ?? null;
     this.rtol = options.rtol === undefined ? 2 : options.rtol;
     this.finiteOnly = options.finiteOnly ?? true;

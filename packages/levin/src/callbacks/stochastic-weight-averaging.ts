@@ -1,4 +1,5 @@
 import { type Device, nn, noGrad, optim, type Tensor } from "@levin/torch";
+import { checkStrings } from "../argument-checks.js";
 import { type AnyBatchNorm, isBatchNorm } from "../batch-norm.js";
 import { Callback } from "../callback.js";
 import { MisconfigurationError } from "../errors.js";
@@ -75,10 +76,14 @@ export class StochasticWeightAveraging extends Callback {
       throw wrong(`swaLrs was given ${String(swaLrs)}; it is a learning rate above 0, or a list of them.`);
     }
     if (avgFn !== null && typeof avgFn !== "function") throw wrong("avgFn must be a function.");
+    if (options.device != null) checkStrings("StochasticWeightAveraging", { device: options.device });
     this.#swaEpochStart = swaEpochStart;
     this.#swaLrs = swaLrs;
     this.#annealingEpochs = options.annealingEpochs ?? 10;
     this.#annealingStrategy = options.annealingStrategy ?? "cos";
+    if (this.#annealingStrategy !== "cos" && this.#annealingStrategy !== "linear") {
+      throw wrong(`annealingStrategy was given ${String(this.#annealingStrategy)}; it is "cos" or "linear".`);
+    }
     this.#avgFn = avgFn ?? StochasticWeightAveraging.avgFn;
     this.#device = options.device === undefined ? "cpu" : options.device;
   }

@@ -1,6 +1,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { ArgumentError } from "@levin/torch";
+import { checkStrings } from "../argument-checks.js";
 import { addPrefix, Logger, type Metrics } from "./logger.js";
 
 /** Options of the loggers that write into a folder for each run. */
@@ -29,6 +30,7 @@ export abstract class FolderLogger extends Logger {
         `${this.constructor.name}: saveDir must be the path of a folder, got ${String(saveDir)}.`,
       );
     }
+    checkStrings(this.constructor.name, { name: name ?? "" });
     this.#saveDir = saveDir;
     this.name = name ?? "";
     this.#version = version;

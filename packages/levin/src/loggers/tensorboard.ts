@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { Tensor } from "@levin/torch";
+import { checkStrings } from "../argument-checks.js";
 import { makeTransfer, transferBatch } from "../loops/transfer.js";
 import { warn } from "../messages.js";
 import { attachment, type LightningModule } from "../module.js";
@@ -51,6 +52,7 @@ export class TensorBoardLogger extends FolderLogger {
     this.#logsGraph = logGraph;
     this.#defaultHpMetric = defaultHpMetric;
     this.#ofFiles = { filenameSuffix: options.filenameSuffix, purgeStep: options.purgeStep };
+    checkStrings("TensorBoardLogger", { subDir: options.subDir ?? "" });
     this.subDir = options.subDir ?? null;
   }
 

@@ -157,7 +157,7 @@ function attributeOf(module: LightningModule, given: string): string {
   if (found !== undefined) return found;
   throw new MisconfigurationError(
     given
-      ? `The learning rate's field was named "${given}", but neither ${module.constructor.name} nor its hparams have one.`
+      ? `attrName was given "${given}", but neither ${module.constructor.name} nor its hparams have such a field.`
       : `${module.constructor.name} and its hparams have none of the fields ${attributeNames.join(", ")}, which would get the learning rate. ` +
           "Name it with attrName, or set updateAttr: false.",
   );
