@@ -128,7 +128,7 @@ describe("levin's and Lightning's tools", () => {
     const counts: Results = {};
     for (const name of ["fit", "validate", "test", "predict"] as const) {
       const before = new Map([...profiler.recordedDurations].map(([key, { length }]) => [key, length]));
-      await trainer[name](module, name === "fit" ? {} : { verbose: false });
+      await trainer[name](module, name === "fit" || name === "predict" ? {} : { verbose: false });
       const now = [...profiler.recordedDurations].map(
         ([key, { length }]) => [key, length - (before.get(key) ?? 0)] as const,
       );
@@ -225,7 +225,7 @@ describe("levin's and Lightning's tools", () => {
       const module = new Net({ most: 20 });
       const finder = new BatchSizeFinder({ mode: "binsearch", margin: 0, stepsPerTrial: 2 });
       const trainer = make([finder], { maxEpochs: 2, numSanityValSteps: 0 });
-      await trainer[method](module, method === "fit" ? {} : { verbose: false });
+      await trainer[method](module, method === "fit" || method === "predict" ? {} : { verbose: false });
       const outcome = {
         own: module.batchSize,
         sizes: module.sizes,
