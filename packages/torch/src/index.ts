@@ -29,6 +29,7 @@ export {
   setDetectAnomaly as setAnomalyEnabled,
 } from "./autograd.js";
 export { Complex, type Scalar } from "./complex.js";
+export { cond, whileLoop } from "./control-flow.js";
 export * from "./creation.js";
 export * as data from "./data/index.js";
 export {
