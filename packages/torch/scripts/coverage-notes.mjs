@@ -30,6 +30,7 @@ export const elsewhere = {
   // Numbers of Python's tracer; where nothing is traced, a number is a number.
   "torch.sym_float": "JavaScript's Number",
   "torch.sym_int": "JavaScript's Math.trunc",
+  "torch.sym_ite": "cond",
   "torch.sym_max": "JavaScript's Math.max",
   "torch.sym_min": "JavaScript's Math.min",
   "torch.sym_not": "JavaScript's Boolean",
@@ -89,7 +90,7 @@ export const removed = {
 /** Why something is left out, by the reason. */
 const reasons = {
   "traces Python code": `
-    torch.compile torch.cond torch.while_loop torch.sym_fresh_size torch.sym_ite
+    torch.compile torch.sym_fresh_size
     torch.sym_constrain_range torch.sym_constrain_range_for_size`,
   "part of TorchScript, which PyTorch has deprecated": `
     torch.fork torch.wait torch.import_ir_module torch.import_ir_module_from_buffer torch.merge_type_from_type_comment
@@ -109,12 +110,13 @@ const reasons = {
   "a subclass of Tensor with kernels for a few accelerators": `
     torch.sparse.SparseSemiStructuredTensor torch.sparse.SparseSemiStructuredTensorCUSPARSELT
     torch.sparse.SparseSemiStructuredTensorCUTLASS torch.sparse.to_sparse_semi_structured`,
-  "for PyTorch's own tests": "torch.sparse.as_sparse_gradcheck torch.sparse.check_sparse_tensor_invariants",
+  "for PyTorch's own tests": "torch.sparse.as_sparse_gradcheck",
+  "sparse tensors are always checked when they are made": "torch.sparse.check_sparse_tensor_invariants",
   "deprecated since tensors have gradients of their own": `
     torch.autograd.NestedIOFunction torch.autograd.Variable torch.autograd.variable`,
   "a hook into the engine's inner workings": `
     torch.autograd.enforce_grad_layout_policy torch.autograd.graph.GradientEdge torch.autograd.graph.Node
-    torch.autograd.graph.allow_mutation_on_saved_tensors torch.autograd.graph.disable_saved_tensors_hooks
+    torch.autograd.graph.allow_mutation_on_saved_tensors
     torch.autograd.graph.get_gradient_edge torch.autograd.graph.node_creation_hook torch.autograd.graph.queue_callback
     torch.autograd.graph.region_activation_memory_budget torch.autograd.graph.register_multi_grad_hook
     torch.autograd.graph.set_override_stale_capture_stream

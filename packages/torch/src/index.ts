@@ -32,6 +32,7 @@ export {
 } from "./autograd.js";
 export { backends, type CuDNN } from "./backends.js";
 export { Complex, type Scalar } from "./complex.js";
+export { cond, whileLoop } from "./control-flow.js";
 export * from "./creation.js";
 export * as data from "./data/index.js";
 export {

@@ -70,16 +70,10 @@ export function sparseCooTensor(first: TensorData, ...args: unknown[]): Tensor {
   const { size, isCoalesced } = options;
   const stored = valuesOf(second as TensorData, options);
   const more = { dtype: stored.dtype, device: stored.device, isCoalesced };
-  return finish(
-    call(
-      "aten::sparse_coo_tensor",
-      indicesOf(first, stored),
-      stored,
-      ...(size ? [size] : []),
-      more,
-    ) as Tensor,
-    options,
-  );
+  const indices = indicesOf(first, stored);
+  const made = call("aten::sparse_coo_tensor", indices, stored, ...(size ? [size] : []), more) as Tensor;
+  call("aten::_validate_sparse_coo_tensor_args", indices, stored, made.shape, isCoalesced);
+  return finish(made, options);
 }
 
 function compressed(
@@ -93,7 +87,10 @@ function compressed(
   const indices = [compressedIndices, plainIndices].map((data) => indicesOf(data, stored));
   const { size, layout } = options;
   const more = { dtype: stored.dtype, device: stored.device, layout };
-  return finish(call(operator, ...indices, stored, ...(size ? [size] : []), more) as Tensor, options);
+  const made = call(operator, ...indices, stored, ...(size ? [size] : []), more) as Tensor;
+  // PyTorch leaves this out unless it is asked for; operators would read and write beyond the end of memory
+  call("aten::_validate_sparse_compressed_tensor_args", ...indices, stored, made.shape, made.layout);
+  return finish(made, options);
 }
 
 /**

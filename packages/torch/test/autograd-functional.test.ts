@@ -226,6 +226,14 @@ describe("hooks over saved tensors", () => {
     expect(outer).toBe(0);
   });
 
+  it("can be refused", () => {
+    const w = random(1).requiresGrad_();
+    const saved = () => graph.saveOnCpu(() => w.exp());
+    const refusing = () => graph.disableSavedTensorsHooks("no hooks in here", saved);
+    expect(refusing).toThrow("no hooks in here");
+    expect(graph.disableSavedTensorsHooks("no hooks in here", () => w.exp()).equal(saved())).toBe(true);
+  });
+
   it("are told what is wrong with them", () => {
     const w = random(1).requiresGrad_();
     const loss = graph.savedTensorsHooks(

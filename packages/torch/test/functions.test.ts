@@ -177,3 +177,55 @@ describe("what types hold", () => {
     expect(torch.canCast("float32", "int64")).toBe(false);
   });
 });
+
+describe("control flow by functions", () => {
+  const x = torch.tensor([1, 2]);
+
+  it("calls one of two functions", () => {
+    const choose = (pred: boolean | torch.Tensor) =>
+      torch.cond(
+        pred,
+        (a) => a.add(1),
+        (a) => a.neg(),
+        [x],
+      );
+    expect(choose(x.sum().gt(0)).toArray()).toEqual([2, 3]);
+    expect(choose(false).toArray()).toEqual([-1, -2]);
+    expect(
+      torch.cond(
+        true,
+        () => 1,
+        () => 2,
+      ),
+    ).toBe(1);
+    expect(() => choose(x)).toThrow(/cond: pred must be a boolean or a tensor with one element/);
+  });
+
+  it("goes on with what a function gives", () => {
+    const [i, y] = torch.whileLoop(
+      (i) => i.lt(3),
+      (i, y) => [i.add(1), y.mul(2)],
+      [torch.tensor(0), x],
+    );
+    expect(i.item()).toBe(3);
+    expect(y.toArray()).toEqual([8, 16]);
+    const loop = () =>
+      torch.whileLoop(
+        () => true,
+        () => [],
+        [x] as const,
+      );
+    expect(loop).toThrow(/as many tensors as it takes, 1, got 0/);
+  });
+
+  it("has gradients", () => {
+    const w = torch.tensor(2, { dtype: "float32", requiresGrad: true });
+    const [, y] = torch.whileLoop(
+      (i) => i.lt(3),
+      (i, y) => [i.add(1), y.mul(w)],
+      [torch.tensor(0), torch.tensor(1)],
+    );
+    y.backward();
+    expect(w.grad?.item()).toBe(12);
+  });
+});

@@ -12,6 +12,13 @@ const sparse = () =>
   );
 
 describe("sparse tensors", () => {
+  it("are refused where their indices are outside", () => {
+    expect(() => torch.sparseCooTensor([[0, 9]], [1, 2], [3])).toThrow(/found index 9/);
+    expect(() => torch.sparseCsrTensor([0, 1], [9], [1], [1, 3])).toThrow(/col_indices/);
+    expect(() => torch.sparseCsrTensor([0, 5], [0], [1], [1, 3])).toThrow(/crow_indices/);
+    expect(() => torch.sparseCooTensor([[1, 1]], [1, 2], [3], { isCoalesced: true })).toThrow(/uncoalesced/);
+  });
+
   it("are made from indices and values", () => {
     expect(sparse().toDense().toArray()).toEqual([
       [0, 0, 3],

@@ -1,4 +1,6 @@
 /** What the graph keeps: PyTorch's `torch.autograd.graph`. */
+import { requireFunction, requireText } from "../checks.js";
+import { LevinError } from "../errors.js";
 import { runSynchronously } from "../grad-mode.js";
 import { type Handle, native } from "../native.js";
 import { Tensor } from "../tensor.js";
@@ -8,11 +10,16 @@ interface Packed<T> {
   value: T;
 }
 
+/** Why there may be no hooks, innermost last; see {@link disableSavedTensorsHooks}. */
+const refusals: string[] = [];
+
 /** Like {@link savedTensorsHooks}, without a function: the function it returns ends the hooks, in reverse order of entering. */
 export function enterSavedTensorsHooks<T>(
   pack: (tensor: Tensor) => T,
   unpack: (packed: T) => Tensor,
 ): () => void {
+  const refusal = refusals.at(-1);
+  if (refusal !== undefined) throw new LevinError(refusal);
   const depth = native.pushSavedHooks(
     (handle): Packed<T> => ({ value: pack(Tensor.wrap(handle)) }),
     (packed: Packed<T>): Handle =>
@@ -42,6 +49,18 @@ export function savedTensorsHooks<T, R>(
   body: () => R,
 ): R {
   return runSynchronously("savedTensorsHooks", body, enterSavedTensorsHooks(pack, unpack));
+}
+
+/**
+ * Runs a synchronous function in which {@link savedTensorsHooks}, and what is built on it, throws an error with the message.
+ *
+ * @see https://pytorch.org/docs/stable/autograd.html#torch.autograd.graph.disable_saved_tensors_hooks
+ */
+export function disableSavedTensorsHooks<R>(errorMessage: string, body: () => R): R {
+  requireText(errorMessage, "disableSavedTensorsHooks: errorMessage");
+  requireFunction(body, "disableSavedTensorsHooks");
+  refusals.push(errorMessage);
+  return runSynchronously("disableSavedTensorsHooks", body, () => refusals.pop());
 }
 
 /**
