@@ -1,4 +1,6 @@
+import { nn } from "@levin/torch";
 import { MisconfigurationError } from "./errors.js";
+import { warn } from "./messages.js";
 
 /** Options of `saveHyperparameters`. */
 export interface SaveHyperparametersOptions {
@@ -30,6 +32,13 @@ export class Hyperparameters {
     const ignored = [options.ignore ?? []].flat();
     this.remove(ignored);
     const kept = Object.entries(given).filter(([key]) => !ignored.includes(key));
+    for (const [key, value] of kept) {
+      if (value instanceof nn.Module) {
+        warn(
+          `The hyperparameter "${key}" is a module, whose weights checkpoints hold anyway: give { ignore: ["${key}"] }.`,
+        );
+      }
+    }
     Object.assign(this.current, Object.fromEntries(kept));
     this.logged = options.logger ?? true;
     this.#initial = structuredCopy(this.current);
