@@ -122,7 +122,7 @@ function hasMethod(who: object, name: string): boolean {
 
 /** Whether strategies are told of a hook. */
 function isStrategyHook(name: HookName): boolean {
-  return /^on(Train|Validation|Test|Predict)(Start|End)$|^onTrainBatchStart$/.test(name);
+  return /^on(Train|Validation|Test|Predict)(Start|End)$|^onTrainBatchStart$|^onException$/.test(name);
 }
 
 function recordedImplementer(who: object, name: string, label: string, recorder: Recorder): Implementer {

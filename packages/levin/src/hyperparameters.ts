@@ -1,5 +1,7 @@
+import { nn } from "@levin/torch";
 import { describe } from "./describe.js";
 import { MisconfigurationError } from "./errors.js";
+import { warn } from "./messages.js";
 import { isPlainObject } from "./tree.js";
 
 /** Options of `saveHyperparameters`. */
@@ -35,6 +37,11 @@ export class Hyperparameters {
     for (const [key, value] of kept) {
       if (holdsItself(value, []))
         throw new MisconfigurationError(`saveHyperparameters: ${key} holds itself, which no file can hold.`);
+      if (value instanceof nn.Module) {
+        warn(
+          `The hyperparameter "${key}" is a module, whose weights checkpoints hold anyway: give { ignore: ["${key}"] }.`,
+        );
+      }
     }
     Object.assign(this.current, Object.fromEntries(kept));
     this.logged = options.logger ?? true;

@@ -418,6 +418,9 @@ export class LightningModule<Batch = unknown> extends nn.Module implements Modul
         `this.log("${name}", ...) was called, but not from a hook that the Trainer has called.`,
       );
     }
+    if (options.logger === true && trainer.loggers.length === 0) {
+      warnOnce(`this.log("${name}", value, { logger: true }) was called, but the trainer has no logger.`);
+    }
     const logging = trainer.logging;
     if (logging.startsAnew(hook)) results.resetValues(hook);
     if (value instanceof metrics.Metric) {

@@ -265,6 +265,20 @@ function parseScheduler(
     );
   }
   const onPlateau = options.scheduler instanceof optim.lrScheduler.ReduceLROnPlateau;
+  if (
+    automatic &&
+    options.scheduler instanceof optim.lrScheduler.OneCycleLR &&
+    isConfig &&
+    interval === "epoch"
+  ) {
+    warn('A OneCycleLR is stepped after each epoch. Should its interval not be "step"?');
+  }
+  const ignored = ["reduceOnPlateau", "monitor", "strict"].filter((key) => isConfig && key in options);
+  if (!automatic && ignored.length > 0) {
+    warn(
+      `The lr scheduler options ${ignored.join(", ")} are not looked at in manual optimization, where you step the scheduler.`,
+    );
+  }
   const config: SchedulerConfig = {
     scheduler: options.scheduler,
     interval,

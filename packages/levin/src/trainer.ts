@@ -159,8 +159,6 @@ export class Trainer {
   // what the options say
   readonly barebones: boolean;
   readonly fastDevRun: boolean | number;
-  maxEpochs: number | null;
-  minEpochs: number | null;
   maxSteps: number;
   minSteps: number | null;
   limitTrainBatches: BatchLimit;
@@ -198,8 +196,6 @@ export class Trainer {
     const settings = readOptions(options);
     this.barebones = settings.barebones;
     this.fastDevRun = settings.fastDevRun;
-    this.maxEpochs = settings.maxEpochs;
-    this.minEpochs = settings.minEpochs;
     this.maxSteps = settings.maxSteps;
     this.minSteps = settings.minSteps;
     this.limitTrainBatches = settings.limitTrainBatches;
@@ -240,6 +236,8 @@ export class Trainer {
     if (this.fastDevRun && this.loggers.length > 0) this.loggers = [new DummyLogger()];
     this.logging = new Logging(this);
     this.fitLoop = new FitLoop(this);
+    this.maxEpochs = settings.maxEpochs;
+    this.minEpochs = settings.minEpochs;
     this.validateLoop = new EvaluationLoop(this, "validate");
     this.testLoop = new EvaluationLoop(this, "test");
     this.predictLoop = new PredictionLoop(this);
@@ -539,8 +537,6 @@ export class Trainer {
       this.maxEpochs = limited ? -1 : 1000;
     }
     this.minEpochs ??= this.minSteps !== null ? 1 : 0;
-    this.fitLoop.maxEpochs = this.maxEpochs;
-    this.fitLoop.minEpochs = this.minEpochs;
   }
 
   #prepareRun(module: LightningModule): void {
@@ -807,15 +803,20 @@ export class Trainer {
     loader: unknown,
     options: { overfit: boolean; stage: "train" | "val" | "test" | "predict" },
   ): unknown {
-    const sequential = options.overfit ? withoutShuffling(loader, options.stage) : loader;
-    return this.strategy.processLoader(sequential);
+    if (options.overfit) return this.strategy.processLoader(withoutShuffling(loader, options.stage));
+    if (options.stage !== "train" && shuffles(loader)) {
+      warn(`The ${options.stage} loader shuffles, which changes nothing but the order: turn shuffle off.`);
+    }
+    return this.strategy.processLoader(loader);
   }
 
   /** How many batches are read of each loader. */
   limitsOf(loader: CombinedLoader, limit: BatchLimit, name: string): number[] {
-    return loader.flattened.map((each) =>
-      limitBatches(lengthOf(each) ?? Number.POSITIVE_INFINITY, limit, name),
-    );
+    return loader.flattened.map((each) => {
+      const length = lengthOf(each) ?? Number.POSITIVE_INFINITY;
+      if (length === 0) warn(`A loader that ${name} is about has no batches. Is that intended?`);
+      return limitBatches(length, limit, name);
+    });
   }
 
   // Checkpoints
@@ -888,6 +889,24 @@ export class Trainer {
   /** The module, as the strategy wraps it. */
   get model(): LightningModule | null {
     return this.#module;
+  }
+
+  /** After how many epochs a fit ends: -1: never; null: not decided yet. Set it to have the next fit go on. */
+  get maxEpochs(): number | null {
+    return this.fitLoop.maxEpochs;
+  }
+
+  set maxEpochs(epochs: number | null) {
+    this.fitLoop.maxEpochs = epochs;
+  }
+
+  /** How many epochs a fit has at least. */
+  get minEpochs(): number | null {
+    return this.fitLoop.minEpochs;
+  }
+
+  set minEpochs(epochs: number | null) {
+    this.fitLoop.minEpochs = epochs;
   }
 
   /** The epoch, from 0. */
@@ -1223,6 +1242,12 @@ function readData<T extends { datamodule?: LightningDataModule | null }>(
     }
   }
   return read;
+}
+
+/** Whether a loader gives its samples in a random order. */
+function shuffles(loader: unknown): boolean {
+  const { DataLoader, RandomSampler } = torch.data;
+  return loader instanceof DataLoader && loader.sampler instanceof RandomSampler;
 }
 
 /** The loader with its samples in order. */

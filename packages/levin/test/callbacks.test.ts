@@ -54,7 +54,12 @@ class Net extends LightningModule<Tensor> {
 
 const batches = (count: number) => new Set(Array.from({ length: count }, () => torch.ones([2, 1])));
 
-const fit = async (module: Net, callbacks: Callback | Callback[], options: TrainerOptions = {}) => {
+const fit = async (
+  module: Net,
+  callbacks: Callback | Callback[],
+  options: TrainerOptions = {},
+  ckptPath: string | null = null,
+) => {
   const trainer = new Trainer({
     accelerator: "cpu",
     logger: false,
@@ -65,7 +70,7 @@ const fit = async (module: Net, callbacks: Callback | Callback[], options: Train
     enableModelSummary: false,
     ...options,
   });
-  await trainer.fit(module, { trainDataloaders: batches(2), valDataloaders: batches(1) });
+  await trainer.fit(module, { trainDataloaders: batches(2), valDataloaders: batches(1), ckptPath });
   return trainer;
 };
 
@@ -95,6 +100,27 @@ describe("ModelCheckpoint", () => {
       join(folder, "v=4.ckpt"),
     ]);
     expect(checkpoint.bestModelScore?.item()).toBe(5);
+  });
+
+  it("makes names of parts that a subclass may change", async () => {
+    class Renamed extends ModelCheckpoint {
+      override checkpointNameLast = "{epoch}+last";
+      override checkpointJoinChar = "+";
+      override checkpointEqualsChar = ":";
+      override fileExtension = ".pt";
+      override startingVersion = 5;
+    }
+    const checkpoint = () => new Renamed({ dirpath: folder, saveLast: true, filename: "" });
+    await fit(new Net([1]), checkpoint());
+    await fit(new Net([1]), checkpoint());
+    expect(files()).toEqual([
+      "epoch:0+last+v5.pt",
+      "epoch:0+last.pt",
+      "epoch:0+step:2+v5.pt",
+      "epoch:0+step:2.pt",
+    ]);
+    const resumed = await fit(new Net([1]), checkpoint(), { maxEpochs: 1 }, "last");
+    expect(resumed.ckptPath).toBe(join(folder, "epoch:0+last+v5.pt"));
   });
 
   it("keeps the first of equal ones, and takes NaN for the worst", async () => {

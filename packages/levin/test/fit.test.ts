@@ -239,6 +239,54 @@ describe("fit", () => {
   });
 });
 
+describe("a trainer that is used again", () => {
+  it("goes on where the last fit ended, once there are more epochs to come", async () => {
+    const epochs: number[] = [];
+    class Watched extends Net {
+      override onTrainEpochEnd() {
+        epochs.push(this.currentEpoch);
+      }
+    }
+    const trainer = quietly({ maxEpochs: 2 });
+    const fit = () => trainer.fit(new Watched(), { trainDataloaders: loader(1) });
+    await fit();
+    await fit();
+    expect(epochs).toEqual([0, 1]);
+    trainer.maxEpochs = 3;
+    await fit();
+    trainer.fitLoop.maxEpochs = 4;
+    await fit();
+    expect([epochs, trainer.maxEpochs]).toEqual([[0, 1, 2, 3], 4]);
+  });
+});
+
+describe("the closure of a training step", () => {
+  it("must be called by the module's optimizerStep", async () => {
+    class Idle extends Net {
+      override optimizerStep() {}
+    }
+    await expect(quietly().fit(new Idle(), { trainDataloaders: loader(1) })).rejects.toThrow(
+      /closure.* was not called/,
+    );
+  });
+
+  it("must be called by the optimizer", async () => {
+    class Deaf extends optim.SGD {
+      override step(): ReturnType<optim.SGD["step"]> {
+        return super.step();
+      }
+    }
+    class WithDeaf extends Net {
+      override configureOptimizers() {
+        return new Deaf(this.parameters(), { lr: 0.01 });
+      }
+    }
+    await expect(quietly().fit(new WithDeaf(), { trainDataloaders: loader(1) })).rejects.toThrow(
+      /closure.* was not called/,
+    );
+  });
+});
+
 describe("CombinedLoader", () => {
   const read = (mode: "min_size" | "max_size" | "max_size_cycle" | "sequential") =>
     [...new CombinedLoader({ a: new Set([1, 2, 3]), b: new Set([10]) }, { mode })].map((item) => item.batch);

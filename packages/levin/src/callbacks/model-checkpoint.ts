@@ -60,8 +60,6 @@ export interface ModelCheckpointOptions {
 
 type Candidates = Record<string, Tensor>;
 
-const extension = ".ckpt";
-
 /** Saves checkpoints of a fit: the last, the best by a metric, all, in intervals of epochs, steps or time. */
 export class ModelCheckpoint extends Checkpoint {
   readonly monitor: string | null;
@@ -71,6 +69,16 @@ export class ModelCheckpoint extends Checkpoint {
   readonly saveWeightsOnly: boolean;
   readonly everyNEpochs: number;
   readonly everyNTrainSteps: number;
+  /** The name of the last checkpoint, without extension; metrics stand in braces. */
+  checkpointNameLast = "last";
+  /** What stands between the parts of a name. */
+  checkpointJoinChar = "-";
+  /** What stands between a metric and its value. */
+  checkpointEqualsChar = "=";
+  /** What names end with. */
+  fileExtension = ".ckpt";
+  /** The first number that is added to a name that exists. */
+  startingVersion = 1;
   dirpath: string | null;
   filename: string | null;
   currentScore: Tensor | null = null;
@@ -421,12 +429,7 @@ export class ModelCheckpoint extends Checkpoint {
 
   #saveLastCheckpoint(trainer: Trainer, candidates: Candidates): void {
     if (!this.saveLast) return;
-    let file = this.formatCheckpointName(candidates, { filename: "last" });
-    if (this.#options.enableVersionCounter ?? true) {
-      for (let version = 1; this.fileExists(file, trainer) && file !== this.lastModelPath; version++) {
-        file = this.formatCheckpointName(candidates, { filename: "last", ver: version });
-      }
-    }
+    const file = this.#freeName(trainer, candidates, this.lastModelPath, this.checkpointNameLast);
     const previous = this.lastModelPath;
     this.lastModelPath = file;
     const linked = this.saveLast === "link" && !this.#remoteFiles;
@@ -471,18 +474,25 @@ export class ModelCheckpoint extends Checkpoint {
   /** The files of `saveLast` in the folder. */
   async findLastCheckpoints(trainer: Trainer): Promise<string[]> {
     const files = await this.#listFiles(this.#folder(trainer));
-    return files.filter((file) => /^last(-\d+)?.*\.ckpt$/.test(basename(file)));
+    const parts = this.checkpointNameLast.split(/\{[^}]*\}/).map(escapeRegExp);
+    const pattern = new RegExp(`^${parts.join(".*")}.*${escapeRegExp(this.fileExtension)}$`);
+    return files.filter((file) => pattern.test(basename(file)));
   }
 
   #exists(file: string): boolean {
     return this.#remoteFiles ? this.#remoteFiles.has(file) : existsSync(file);
   }
 
-  #freeName(trainer: Trainer, candidates: Candidates, replaced: string | null): string {
-    let file = this.formatCheckpointName(candidates);
+  #freeName(
+    trainer: Trainer,
+    candidates: Candidates,
+    replaced: string | null,
+    filename: string | null = null,
+  ): string {
+    let file = this.formatCheckpointName(candidates, { filename });
     if (!(this.#options.enableVersionCounter ?? true)) return file;
-    for (let version = 1; this.fileExists(file, trainer) && file !== replaced; version++) {
-      file = this.formatCheckpointName(candidates, { ver: version });
+    for (let ver = this.startingVersion; this.fileExists(file, trainer) && file !== replaced; ver++) {
+      file = this.formatCheckpointName(candidates, { filename, ver });
     }
     return file;
   }
@@ -509,20 +519,26 @@ export class ModelCheckpoint extends Checkpoint {
     metrics: Record<string, Tensor | number>,
     options: { filename?: string | null; ver?: number | null; prefix?: string | null } = {},
   ): string {
-    const template = options.filename ?? this.filename ?? "{epoch}-{step}";
+    const join = this.checkpointJoinChar;
+    const template = options.filename || this.filename || `{epoch}${join}{step}`;
     const insertName = this.#options.autoInsertMetricName ?? true;
     const name = template.replace(placeholders, (_, metric: string, format: string | undefined) => {
       const value = formatMetric(metrics[metric] ?? 0, format ?? "");
-      return insertName ? `${metric}=${value}` : value;
+      return insertName ? `${metric}${this.checkpointEqualsChar}${value}` : value;
     });
-    const { prefix, ver } = options;
-    const file = `${prefix ? `${prefix}-` : ""}${name}${ver == null ? "" : `-v${ver}`}${extension}`;
+    const { prefix = null, ver = null } = options;
+    const parts = [...(prefix === null ? [] : [prefix]), name, ...(ver === null ? [] : [`v${ver}`])];
+    const file = parts.join(join) + this.fileExtension;
     return this.dirpath ? joinPath(this.dirpath, file) : file;
   }
 }
 
 /** A metric in a name: "{val_loss}", "{val_loss:.2f}". */
 const placeholders = /\{([^:}]*)(?::([^}]*))?\}/g;
+
+function escapeRegExp(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}
 
 function checkTemplate(filename: unknown): void {
   checkStrings("ModelCheckpoint", { filename });

@@ -127,7 +127,7 @@ export class StochasticWeightAveraging extends Callback {
     this.#containsBatchNorm = StochasticWeightAveraging.plModuleContainsBatchNorm(module);
     this.#maxEpochs = maxEpochs;
     // one more epoch, for the statistics of batch norms
-    if (this.#containsBatchNorm && maxEpochs !== -1) trainer.fitLoop.maxEpochs++;
+    if (this.#containsBatchNorm && maxEpochs !== -1) trainer.fitLoop.maxEpochs = maxEpochs + 1;
     // the checkpoint's scheduler is this callback's: it is restored in onTrainEpochStart
     if (this.#schedulerState !== null) trainer.lrSchedulerConfigs.length = 0;
   }
@@ -168,7 +168,7 @@ export class StochasticWeightAveraging extends Callback {
     this.#scheduler = new optim.swaUtils.SWALR(optimizer, this.#swaLrs, {
       annealEpochs: this.#annealingEpochs,
       annealStrategy: this.#annealingStrategy,
-      lastEpoch: this.#annealingStrategy === "cos" ? trainer.fitLoop.maxEpochs : -1,
+      lastEpoch: this.#annealingStrategy === "cos" ? trainer.fitLoop.maxEpochs! : -1,
     });
     if (this.#schedulerState !== null) this.#scheduler.loadStateDict(this.#schedulerState);
     else if (trainer.currentEpoch !== this.swaStart) {
@@ -197,7 +197,7 @@ export class StochasticWeightAveraging extends Callback {
     if (this.#containsBatchNorm && this.#maxEpochs !== -1 && epoch === this.swaEnd + 1) {
       trainer.accumulateGradBatches = this.#accumulateGradBatches;
       trainer.fitLoop.maxBatches--;
-      trainer.fitLoop.maxEpochs--;
+      trainer.fitLoop.maxEpochs = this.#maxEpochs;
       this.resetMomenta();
     } else if ((epoch === this.swaEnd || this.#maxEpochs === -1) && this.#averageModel) {
       this.transferWeights(this.#averageModel, module);

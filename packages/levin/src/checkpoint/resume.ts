@@ -31,6 +31,11 @@ export async function selectCheckpointPath(
   }
   if (path === "best") {
     const callback = trainer.checkpointCallback;
+    if (trainer.checkpointCallbacks.length > 1) {
+      warn(
+        `trainer.${fn}({ ckptPath: "best" }): there are several checkpoint callbacks; the first one's best is used.`,
+      );
+    }
     if (!callback) {
       throw new MisconfigurationError(
         `trainer.${fn}({ ckptPath: "best" }): the trainer has no ModelCheckpoint callback.`,

@@ -173,7 +173,7 @@ function describeFurther(callback: ModelCheckpoint): string[] {
   }
   if (callback.saveLast)
     lines.push(
-      `the last checkpoint is ${callback.saveLast === "link" ? "linked" : "saved"} as last.ckpt, too`,
+      `the last checkpoint is ${callback.saveLast === "link" ? "linked" : "saved"} as ${callback.checkpointNameLast}${callback.fileExtension}, too`,
     );
   return lines;
 }

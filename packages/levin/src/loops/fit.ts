@@ -75,9 +75,10 @@ export class FitLoop {
   readonly results = new Results(true);
   readonly source = new LoaderSource("trainDataloader");
   readonly validation: EvaluationLoop;
-  minEpochs = 0;
-  /** -1: no limit. */
-  maxEpochs = -1;
+  /** Null: not decided yet. */
+  minEpochs: number | null = null;
+  /** -1: no limit; null: not decided yet. Set it to have the next fit go on. */
+  maxEpochs: number | null = null;
   /** The number of batches of an epoch; Infinity where it isn't known. */
   maxBatches = Number.POSITIVE_INFINITY;
   /** After how many batches a validation begins; Infinity: at the end of an epoch of unknown length; null: by time. */
@@ -112,6 +113,8 @@ export class FitLoop {
   #batch: unknown = null;
   #batchIdx = 0;
   #result: StepResult = { loss: null, extra: null };
+  /** Whether the optimizer, or the module's optimizerStep, has called the closure. */
+  #closureHasRun = false;
   /** Whether the training step returns promises: then it is awaited before the optimizer step. */
   #stepIsAsynchronous = false;
   /** The output of a training step that was awaited. */
@@ -347,10 +350,17 @@ export class FitLoop {
     const steps = !this.isAccumulating;
     if (steps) advance(progress.optimizerStep, "ready");
     const optimizer = trainer.lightningOptimizers[0]!;
+    this.#closureHasRun = false;
     const pending: unknown = callModule(module, "optimizerStep", () =>
       module.optimizerStep(trainer.currentEpoch, this.#batchIdx, optimizer, this.#closure),
     );
     if (isThenable(pending)) throw asynchronousHook("optimizerStep");
+    if (!this.#closureHasRun) {
+      throw new MisconfigurationError(
+        "The closure, which runs the training step, was not called. An optimizerStep of the module's own must call it, or give it to " +
+          "`optimizer.step(closure)`; and an optimizer of one's own must call the closure that its step is given.",
+      );
+    }
     if (steps) advance(progress.optimizerStep, "completed");
   }
 
@@ -358,6 +368,7 @@ export class FitLoop {
   readonly #closure = (): Tensor | null => {
     const { trainer, progress } = this;
     const { hooks, module } = trainer.run;
+    this.#closureHasRun = true;
 
     const output = this.#awaited ? this.#awaited.output : this.#trainingStep();
     if (isThenable(output)) throw new AsynchronousStep(output);
@@ -506,7 +517,7 @@ export class FitLoop {
       note(`Trainer.fit stopped: maxSteps=${trainer.maxSteps} reached.`);
       return true;
     }
-    if (this.#reached(progress.epoch.current.processed, this.maxEpochs)) {
+    if (this.#reached(progress.epoch.current.processed, this.maxEpochs ?? -1)) {
       progress.epoch.current.completed = progress.epoch.current.processed;
       note(`Trainer.fit stopped: maxEpochs=${this.maxEpochs} reached.`);
       return true;

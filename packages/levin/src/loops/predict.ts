@@ -3,6 +3,7 @@ import { BasePredictionWriter } from "../callbacks/prediction-writer.js";
 import type { CombinedLoader } from "../combined-loader.js";
 import { callModuleSync, dispatch } from "../dispatch.js";
 import { MisconfigurationError } from "../errors.js";
+import { warnOnce } from "../messages.js";
 import { attachment, moveToDevice } from "../module.js";
 import { isThenable } from "../thenable.js";
 import type { Trainer } from "../trainer.js";
@@ -119,6 +120,9 @@ export class PredictionLoop {
         leave?.();
       }
       attached.currentHook = outer;
+      if (prediction === undefined || prediction === null) {
+        warnOnce("predictStep returned nothing. If that is on purpose, ignore this.");
+      }
       progress.total.processed++;
       progress.current.processed++;
 
