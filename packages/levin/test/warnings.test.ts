@@ -68,7 +68,8 @@ describe("the user is warned of", () => {
   });
 
   it("a loader for evaluation that shuffles", async () => {
-    const test = (dataloaders: unknown) => () => make().test(new Net(), { dataloaders, verbose: false });
+    const test = (dataloaders: ReturnType<typeof loader>) => () =>
+      make().test(new Net(), { dataloaders, verbose: false });
     expect(await warningsOf(test(loader(2, true)))).toEqual([expect.stringContaining("shuffles")]);
     expect(await warningsOf(test(loader(2)))).toEqual([]);
   });
