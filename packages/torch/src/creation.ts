@@ -221,6 +221,7 @@ export interface AsarrayOptions extends TensorOptions {
  * @see https://pytorch.org/docs/stable/generated/torch.asarray.html
  */
 export function asarray(data: TensorData, options: AsarrayOptions = {}): Tensor {
+  requireOptions(options, "asarray");
   const { copy = false, requiresGrad = false, ...place } = options;
   if (!(data instanceof Tensor)) return tensor(data, { ...place, requiresGrad });
   return data

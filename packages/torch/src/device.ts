@@ -1,4 +1,5 @@
-import { requireOptions } from "./checks.js";
+import { requireOptions, shown } from "./checks.js";
+import { ArgumentError } from "./errors.js";
 import { cudaProblem, native } from "./native.js";
 
 /** Where a tensor lives: the type of device, with a number where there are several. */
@@ -18,9 +19,15 @@ export let defaultDevice: Device | undefined;
 /**
  * Sets where new tensors are made when no device is named; null sets it back to the CPU.
  *
+ * @throws ArgumentError for what is no device
  * @see https://pytorch.org/docs/stable/generated/torch.set_default_device.html
  */
 export function setDefaultDevice(device: Device | null): void {
+  if (device !== null && !/^(cpu|cuda|mps|xpu|meta)(:\d+)?$/.test(typeof device === "string" ? device : "")) {
+    throw new ArgumentError(
+      `setDefaultDevice: device must be "cpu", "cuda", "mps", "xpu" or "meta", with a number ("cuda:1") or without, or null, got ${shown(device)}`,
+    );
+  }
   defaultDevice = device ?? undefined;
 }
 

@@ -1,3 +1,4 @@
+import { shown } from "./checks.js";
 import type { Scalar } from "./complex.js";
 import { type DType, dtypes, getDefaultDtype } from "./dtype.js";
 import { ArgumentError } from "./errors.js";
@@ -51,7 +52,7 @@ export function finfo(dtype: DType = getDefaultDtype()): FloatInfo {
   const found = floats[real];
   if (found === undefined)
     throw new ArgumentError(
-      `finfo: dtype must be a floating point or complex type, got "${dtype}"; see iinfo()`,
+      `finfo: dtype must be a floating point or complex type, got ${shown(dtype)}; see iinfo()`,
     );
   const [bits, fraction, exponent, max, resolution] = found;
   const tiny = 2 ** exponent;
@@ -77,7 +78,7 @@ export interface IntegerInfo {
 export function iinfo(dtype: DType): IntegerInfo {
   const match = /^(u?)int(8|16|32|64)$/.exec(dtype);
   if (match === null)
-    throw new ArgumentError(`iinfo: dtype must be an integer type, got "${dtype}"; see finfo()`);
+    throw new ArgumentError(`iinfo: dtype must be an integer type, got ${shown(dtype)}; see finfo()`);
   const bits = Number(match[2]);
   const unsigned = match[1] === "u";
   const max = 2n ** BigInt(unsigned ? bits : bits - 1) - 1n;

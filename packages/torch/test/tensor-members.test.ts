@@ -110,6 +110,12 @@ describe("the default device", () => {
     }
     expect(torch.zeros([2]).device).toBe("cpu");
   });
+
+  it("is one that there can be", () => {
+    for (const wrong of ["gpu", "cuda:x", 1, torch.ones([1])])
+      expect(() => torch.setDefaultDevice(wrong as never)).toThrow(/setDefaultDevice: device must be "cpu"/);
+    expect(torch.getDefaultDevice()).toBe("cpu");
+  });
 });
 
 describe("data as tensors", () => {
