@@ -410,6 +410,8 @@ export class Trainer {
   async #runAll(module: LightningModule, ckptPath: string | null): Promise<unknown> {
     const { state } = this;
     if (state.fn === "fit") this.#setFitLimits();
+    module[attachment].hyperparameters.removeUnsavable();
+    this.datamodule?.removeUnsavableHparams();
     if (this.barebones) note("Trainer({ barebones: true }) has begun. There is no progress bar.");
 
     // who takes part
@@ -1188,6 +1190,11 @@ function readData<T extends { datamodule?: LightningDataModule | null }>(
   ...loaders: (keyof T)[]
 ): T {
   const read = options instanceof LightningDataModule ? ({ datamodule: options } as T) : { ...options };
+  if (read.datamodule != null && !(read.datamodule instanceof LightningDataModule)) {
+    throw new MisconfigurationError(
+      `trainer.${fn}({ datamodule }) was given ${describe(read.datamodule)}; it takes a LightningDataModule.`,
+    );
+  }
   for (const name of loaders) {
     if (read[name] instanceof LightningDataModule && !read.datamodule) {
       read.datamodule = read[name] as LightningDataModule;
