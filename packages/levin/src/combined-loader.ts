@@ -159,6 +159,7 @@ export class CombinedLoader {
 
   /** Takes back what {@link stateDicts} gave. */
   loadStateDicts(states: Record<string, unknown>[]): void {
+    if (states.length === 0) return;
     const stateful = this.#flattened.filter(isStateful);
     if (stateful.length !== states.length) {
       throw new ArgumentError(

@@ -67,6 +67,11 @@ export class LightningDataModule<Batch = unknown> {
     return this.#hyperparameters.logged;
   }
 
+  /** @internal Forgets hyperparameters that a checkpoint cannot hold. */
+  removeUnsavableHparams(): void {
+    this.#hyperparameters.removeUnsavable();
+  }
+
   /** Keeps hyperparameters with the data: they are logged, and saved in checkpoints. */
   saveHyperparameters(hparams: object, options: SaveHyperparametersOptions = {}): void {
     this.#hyperparameters.save(hparams, options);

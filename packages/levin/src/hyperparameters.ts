@@ -1,4 +1,4 @@
-import { nn } from "@levin/torch";
+import { nn, serialization } from "@levin/torch";
 import { describe } from "./describe.js";
 import { MisconfigurationError } from "./errors.js";
 import { warn } from "./messages.js";
@@ -46,6 +46,20 @@ export class Hyperparameters {
     Object.assign(this.current, Object.fromEntries(kept));
     this.logged = options.logger ?? true;
     this.#initial = structuredCopy(this.current);
+  }
+
+  /** Forgets the values that a checkpoint cannot hold, so that a run does not fail at its first one. */
+  removeUnsavable(): void {
+    for (const [key, value] of Object.entries(this.current)) {
+      try {
+        serialization.encode(value);
+      } catch {
+        warn(
+          `The hyperparameter "${key}" is left out, as a checkpoint cannot hold it: give { ignore: ["${key}"] }.`,
+        );
+        delete this.current[key];
+      }
+    }
   }
 
   remove(names: readonly string[]): void {

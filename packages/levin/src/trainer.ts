@@ -418,6 +418,8 @@ export class Trainer {
   async #runAll(module: LightningModule, ckptPath: string | null): Promise<unknown> {
     const { state } = this;
     if (state.fn === "fit") this.#setFitLimits();
+    module[attachment].hyperparameters.removeUnsavable();
+    this.datamodule?.removeUnsavableHparams();
     if (this.barebones) note("Trainer({ barebones: true }) has begun. There is no progress bar.");
 
     // who takes part

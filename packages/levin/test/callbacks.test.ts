@@ -262,6 +262,18 @@ describe("LearningRateMonitor", () => {
     ]);
   });
 
+  it("keeps what was logged of the only group for the first, when there are more", async () => {
+    class Growing extends Net {
+      override onTrainEpochEnd() {
+        if (this.currentEpoch > 0) return;
+        this.trainer.optimizers[0]!.addParamGroup({ params: [new nn.Parameter(torch.ones([1]))], lr: 0.5 });
+      }
+    }
+    const callback = new LearningRateMonitor({ loggingInterval: "epoch" });
+    await monitor(new Growing([1, 1, 1]), callback);
+    expect(callback.lrs).toEqual({ "lr-SGD/pg1": [0.01, 0.01, 0.01], "lr-SGD/pg2": [0.5, 0.5] });
+  });
+
   it("logs momentum and weight decay, if told so", async () => {
     const options = { logMomentum: true, logWeightDecay: true, loggingInterval: "epoch" } as const;
     const [first] = await monitor(new Net([1]), new LearningRateMonitor(options));

@@ -129,6 +129,21 @@ describe("checkpoints", () => {
     expect(loaded.layer.weight.equal(net.layer.weight)).toBe(true);
   });
 
+  it("leave out hyperparameters that they cannot hold", async () => {
+    class WithFunction extends Net {
+      constructor() {
+        super({ width: 1 });
+        this.saveHyperparameters({ activation: () => 1 });
+      }
+    }
+    const net = new WithFunction();
+    const trainer = trainerWith([new ModelCheckpoint({ dirpath: folder })]);
+    await trainer.fit(net, { trainDataloaders: data() });
+    expect(net.hparams).toEqual({ width: 1 });
+    const saved = torch.load(join(folder, "epoch=2-step=6.ckpt")) as { hyper_parameters: unknown };
+    expect(saved.hyper_parameters).toEqual({ width: 1 });
+  });
+
   it("that are missing are an error that names the path", async () => {
     const path = join(folder, "none.ckpt");
     const running = trainerWith([]).fit(new Net(), { trainDataloaders: data(), ckptPath: path });

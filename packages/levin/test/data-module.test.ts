@@ -59,6 +59,13 @@ const trainer = () =>
   });
 
 describe("LightningDataModule", () => {
+  it("is all that trainers take as datamodule", async () => {
+    const fit = new Trainer({ accelerator: "cpu", logger: false }).fit(new Net(), {
+      datamodule: "data" as never,
+    });
+    await expect(fit).rejects.toThrow("it is a LightningDataModule");
+  });
+
   it("is made of datasets, in the structure of their loaders", () => {
     const rows = (n: number) => new data.TensorDataset(torch.arange(n));
     const module = LightningDataModule.fromDatasets({

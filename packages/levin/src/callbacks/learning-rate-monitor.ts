@@ -71,7 +71,9 @@ export class LearningRateMonitor extends Callback {
 
   #log(trainer: Trainer, at: "step" | "epoch"): void {
     const values: Record<string, number> = {};
-    for (const { optimizer, names, interval } of nameOptimizers(trainer)) {
+    const named = nameOptimizers(trainer);
+    for (const { names } of named) this.#rename(names[0]!);
+    for (const { optimizer, names, interval } of named) {
       // without an interval of its own, a scheduler's optimizer is logged when the scheduler is stepped; others always
       if (this.#interval === null && interval !== null && interval !== at) continue;
       for (const [i, name] of names.entries()) Object.assign(values, this.#values(optimizer, i, name));
@@ -82,6 +84,14 @@ export class LearningRateMonitor extends Callback {
       Object.fromEntries(Object.entries(values).map(([name, value]) => [name, torch.tensor(value)])),
     );
     for (const logger of trainer.loggers) logger.logMetrics(values, trainer.loggedStep);
+  }
+
+  /** What was logged of an optimizer's only group belongs to its first, once there are more. */
+  #rename(first: string): void {
+    const before = first.replace("/pg1", "");
+    if (first === before || !(before in this.lrs)) return;
+    this.lrs[first] = this.lrs[before]!;
+    delete this.lrs[before];
   }
 
   #values(optimizer: optim.Optimizer, index: number, name: string): Record<string, number> {
