@@ -76,14 +76,14 @@ function isOurs(thrown: unknown): boolean {
   return thrown instanceof torch.LevinError;
 }
 
-/** The names in a Python message before any hint, as levin writes them: what a message with the same meaning must mention. */
+/** The names in a Python message before any hint, also as levin writes them: a message with the same meaning mentions one. */
 function namesIn(message: string): string[] {
   const sentence = message.split(/HINT|\. /)[0] as string;
   const quoted = [...sentence.matchAll(/[`'"]([^`'"]+)[`'"]/g)].map((match) => match[1] as string);
   return quoted
     .flatMap((text) => text.match(/[A-Za-z_]\w*/g) ?? [])
     .filter((word) => word !== "self")
-    .map(camelCase);
+    .flatMap((word) => [word, camelCase(word)]);
 }
 
 function compareErrors(where: string, got: LevinResult, want: Result): void {

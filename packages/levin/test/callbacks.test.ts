@@ -274,6 +274,20 @@ describe("LearningRateMonitor", () => {
     expect(callback.lrs).toEqual({ "lr-SGD/pg1": [0.01, 0.01, 0.01], "lr-SGD/pg2": [0.5, 0.5] });
   });
 
+  it("has callbacks see what was logged when training begins, also where no rate is due", async () => {
+    const seen: string[][] = [];
+    class Logs extends Scheduled {
+      override onTrainStart() {
+        this.log("begin", 1);
+      }
+      override onTrainBatchEnd() {
+        seen.push(Object.keys(this.trainer.callbackMetrics));
+      }
+    }
+    await monitor(new Logs("step"), new LearningRateMonitor());
+    expect(seen[0]).toContain("begin");
+  });
+
   it("logs momentum and weight decay, if told so", async () => {
     const options = { logMomentum: true, logWeightDecay: true, loggingInterval: "epoch" } as const;
     const [first] = await monitor(new Net([1]), new LearningRateMonitor(options));

@@ -78,11 +78,11 @@ export class LearningRateMonitor extends Callback {
       if (this.#interval === null && interval !== null && interval !== at) continue;
       for (const [i, name] of names.entries()) Object.assign(values, this.#values(optimizer, i, name));
     }
-    if (Object.keys(values).length === 0) return;
     Object.assign(
       trainer.callbackMetrics,
       Object.fromEntries(Object.entries(values).map(([name, value]) => [name, torch.tensor(value)])),
     );
+    if (Object.keys(values).length === 0) return;
     for (const logger of trainer.loggers) logger.logMetrics(values, trainer.loggedStep);
   }
 
