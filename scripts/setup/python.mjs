@@ -23,20 +23,12 @@ const loggersRequirements = join(root, "scripts", "setup", "loggers-requirements
  */
 export async function ensurePython() {
   if (process.env.LEVIN_PYTHON) return checked(process.env.LEVIN_PYTHON);
-  const folder = join(cacheFolder(), `python-${hashOfContents([requirements, standIns]).slice(0, 12)}`);
-  const python = join(folder, "bin", "python");
-  const complete = join(folder, "complete");
-  if (existsSync(complete) && existsSync(python)) return python;
-  await withLock(`${folder}.lock`, async () => {
-    if (existsSync(complete) && existsSync(python)) return;
-    await checkRoom(cacheFolder(), 1);
+  return environment("python", [requirements, standIns], async (folder, python) => {
     const torch = await fetchTorch();
     await step(`making a Python environment with PyTorch Lightning in ${folder}`, () =>
       make(folder, python, torch),
     );
-    writeFileSync(complete, "");
   });
-  return python;
 }
 
 /**
@@ -45,20 +37,27 @@ export async function ensurePython() {
  */
 export async function ensureLoggersPython() {
   if (process.env.LEVIN_LOGGERS_PYTHON) return process.env.LEVIN_LOGGERS_PYTHON;
-  const folder = join(cacheFolder(), `loggers-python-${hashOfContents([loggersRequirements]).slice(0, 12)}`);
+  return environment("loggers-python", [loggersRequirements], (folder, python) =>
+    step(`making a Python environment with MLflow and W&B in ${folder}`, async () => {
+      await makeEnvironment(folder);
+      await pip(python, ["-r", loggersRequirements]);
+      // the rest of what it wants is 300 MB that a tracking server does not use
+      const version = /mlflow-skinny==(\S+)/.exec(readFileSync(loggersRequirements, "utf8"))[1];
+      await pip(python, ["--no-deps", `mlflow==${version}`]);
+    }),
+  );
+}
+
+/** The python of an environment in the cache folder, which is made by `fill` where there is none of these contents. */
+async function environment(name, contents, fill) {
+  const folder = join(cacheFolder(), `${name}-${hashOfContents(contents).slice(0, 12)}`);
   const python = join(folder, "bin", "python");
   const complete = join(folder, "complete");
   if (existsSync(complete) && existsSync(python)) return python;
   await withLock(`${folder}.lock`, async () => {
     if (existsSync(complete) && existsSync(python)) return;
     await checkRoom(cacheFolder(), 1);
-    await step(`making a Python environment with MLflow and W&B in ${folder}`, async () => {
-      await makeEnvironment(folder);
-      await pip(python, ["-r", loggersRequirements]);
-      // the rest of what it wants is 300 MB that a tracking server does not use
-      const version = /mlflow-skinny==(\S+)/.exec(readFileSync(loggersRequirements, "utf8"))[1];
-      await pip(python, ["--no-deps", `mlflow==${version}`]);
-    });
+    await fill(folder, python);
     writeFileSync(complete, "");
   });
   return python;

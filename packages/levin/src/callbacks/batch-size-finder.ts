@@ -1,7 +1,6 @@
 import { checkIntegers } from "../argument-checks.js";
 import { Callback } from "../callback.js";
 import { LightningDataModule } from "../data-module.js";
-import { describe } from "../describe.js";
 import { MisconfigurationError, TunerExit } from "../errors.js";
 import type { Awaitable, TrainerFunction } from "../hooks.js";
 import { warn } from "../messages.js";
@@ -39,20 +38,12 @@ export class BatchSizeFinder extends Callback {
         `BatchSizeFinder: mode was given "${String(mode)}"; it is "power" or "binsearch".`,
       );
     }
-    for (const name of ["stepsPerTrial", "initVal", "maxTrials", "maxVal"] as const) {
-      const value: unknown = this.#options[name];
-      if (Number.isInteger(value) && (value as number) >= 1) continue;
-      throw new MisconfigurationError(
-        `BatchSizeFinder: ${name} was given ${describe(value)}; it is an integer >= 1.`,
-      );
-    }
+    checkIntegers("BatchSizeFinder", { stepsPerTrial, initVal, maxTrials, maxVal }, 1);
     if (!(margin >= 0 && margin < 1)) {
       throw new MisconfigurationError(
         `BatchSizeFinder: margin was given ${margin}; it is from 0 to below 1.`,
       );
     }
-    checkIntegers("BatchSizeFinder", { initVal, maxVal }, 1);
-    checkIntegers("BatchSizeFinder", { stepsPerTrial, maxTrials }, 0);
     this.optimalBatchSize = initVal;
   }
 

@@ -1,5 +1,5 @@
+import { notAllowed } from "../argument-checks.js";
 import { Callback } from "../callback.js";
-import { describe } from "../describe.js";
 import { MisconfigurationError } from "../errors.js";
 
 type HookOf<K extends keyof Callback> = Callback[K] extends (...args: never[]) => unknown
@@ -20,11 +20,8 @@ export class LambdaCallback extends Callback {
     for (const [name, hook] of Object.entries(hooks)) {
       const isHook = typeof (Callback.prototype as unknown as Record<string, unknown>)[name] === "function";
       if (isHook && (typeof hook === "function" || hook === undefined)) continue;
-      throw new MisconfigurationError(
-        isHook
-          ? `LambdaCallback({ ${name} }) was given ${describe(hook)}; it is a function.`
-          : `LambdaCallback({ ${name} }) is no hook of callbacks.`,
-      );
+      if (isHook) throw notAllowed(`LambdaCallback({ ${name} })`, hook, "a function");
+      throw new MisconfigurationError(`LambdaCallback({ ${name} }) is no hook of callbacks.`);
     }
     Object.assign(this, hooks);
   }

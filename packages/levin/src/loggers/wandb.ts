@@ -6,9 +6,7 @@ import { WandbRun, type WandbRunOptions } from "./wandb/run.js";
 import { type WatchOptions, watch } from "./wandb/watch.js";
 
 /** What {@link WandbLogger} may be told. */
-export interface WandbLoggerOptions {
-  /** The run's name. Default: the server makes one up. */
-  name?: string;
+export interface WandbLoggerOptions extends WandbRunOptions {
   /** The folder in which `wandb` is made. Default: `"."`. */
   saveDir?: string;
   /** The run's id. Default: eight random letters and digits. */
@@ -27,18 +25,6 @@ export interface WandbLoggerOptions {
   experiment?: WandbRun;
   /** Put before the names of metrics, with a dash. Default: none. */
   prefix?: string;
-  /** Who owns the project: a user or a team. Default: the one who uploads the run. */
-  entity?: string;
-  /** The group of runs that this one belongs to. Default: none. */
-  group?: string;
-  /** What kind of run it is, within its group. Default: none. */
-  jobType?: string;
-  /** Labels of the run. Default: none. */
-  tags?: readonly string[];
-  /** What there is to say of the run. Default: none. */
-  notes?: string;
-  /** Hyperparameters. Default: none. */
-  config?: Record<string, unknown>;
 }
 
 /** What the methods for media of {@link WandbLogger} may be told. */

@@ -1,5 +1,6 @@
 import * as torch from "@levin/torch";
 import { type metrics, Tensor } from "@levin/torch";
+import { notAllowed } from "../argument-checks.js";
 import { closest } from "../closest.js";
 import { describe } from "../describe.js";
 import { MisconfigurationError } from "../errors.js";
@@ -215,9 +216,7 @@ export class Results {
   log(hook: string, name: string, value: Tensor | number, options: LogOptions): void {
     const metric = this.#find(hook, name, options, null);
     if (options.batchSize !== undefined && !(options.batchSize >= 0)) {
-      throw new MisconfigurationError(
-        `this.log("${name}"): batchSize was given ${describe(options.batchSize)}; it is a number of samples.`,
-      );
+      throw notAllowed(`this.log("${name}"): batchSize`, options.batchSize, "a number of samples");
     }
     const size =
       options.batchSize ?? (metric.onEpoch && metric.reduceFx === "mean" ? this.#sizeOfBatch() : 1);
@@ -363,9 +362,7 @@ const optionNames = [
 /** Checks what `log` was called with, where a name is new or its options are others than before. */
 function checkCall(name: unknown, options: LogOptions): void {
   if (typeof name !== "string") {
-    throw new MisconfigurationError(
-      `this.log(name, value): name was given ${describe(name)}; it is the name of a metric.`,
-    );
+    throw notAllowed("this.log(name, value): name", name, "the name of a metric");
   }
   for (const option in options) {
     if (optionNames.includes(option)) continue;

@@ -1,5 +1,4 @@
-import { describe } from "../describe.js";
-import { MisconfigurationError } from "../errors.js";
+import { notAllowed } from "../argument-checks.js";
 import { AdvancedProfiler } from "./advanced.js";
 import { PyTorchProfiler } from "./engine.js";
 import { PassThroughProfiler } from "./pass-through.js";
@@ -21,7 +20,5 @@ export function makeProfiler(given: ProfilerName | Profiler | null): Profiler {
   if (given instanceof Profiler) return given;
   const name = String(given).toLowerCase();
   if (Object.hasOwn(makers, name)) return makers[name as ProfilerName]();
-  throw new MisconfigurationError(
-    `Trainer({ profiler }) was given ${describe(given)}; it is one of ${Object.keys(makers).join(", ")}, or a Profiler.`,
-  );
+  throw notAllowed("Trainer({ profiler })", given, `one of ${Object.keys(makers).join(", ")}, or a Profiler`);
 }
