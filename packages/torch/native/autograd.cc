@@ -198,6 +198,25 @@ napi_value grads(Environment& environment, const Arguments& arguments) {
   return array;
 }
 
+// lendGrads(tensors, handles): has handles that were disposed of stand for the gradients of as many tensors, until they are disposed of again.
+// False where a tensor has no gradient, or a handle is in use.
+napi_value lendGrads(Environment& environment, const Arguments& arguments) {
+  uint32_t length = arrayLength(environment, arguments[0], "lendGrads: tensors");
+  if (arrayLength(environment, arguments[1], "lendGrads: handles") != length) throw ArgumentError("lendGrads: as many handles as tensors");
+  std::vector<napi_value> handles(length);
+  variable_list grads;
+  grads.reserve(length);
+  for (uint32_t i = 0; i < length; ++i) {
+    napi_value element = nullptr;
+    check(environment, napi_get_element(environment.env, arguments[0], i, &element));
+    const at::Tensor& grad = unwrapTensor(environment, element, "lendGrads: tensors").grad();
+    if (!grad.defined()) return toJs(environment, false);
+    grads.push_back(grad);
+    check(environment, napi_get_element(environment.env, arguments[1], i, &handles[i]));
+  }
+  return toJs(environment, refill(environment, handles, grads));
+}
+
 // zeroGrad(handles, setToNone)
 napi_value zeroGrad(Environment& environment, const Arguments& arguments) {
   bool setToNone = toBool(environment, arguments[1], "zeroGrad: setToNone");
@@ -448,9 +467,12 @@ napi_value attachFunction(Environment& environment, const Arguments& arguments) 
 
 // ---------------------------------------------------------------- modes
 
+// setGradEnabled(enabled): what it was.
 napi_value setGradEnabled(Environment& environment, const Arguments& arguments) {
-  at::GradMode::set_enabled(toBool(environment, arguments[0], "setGradEnabled: enabled"));
-  return nullptr;
+  bool enabled = toBool(environment, arguments[0], "setGradEnabled: enabled");
+  bool before = at::GradMode::is_enabled();
+  at::GradMode::set_enabled(enabled);
+  return toJs(environment, before);
 }
 
 napi_value isGradEnabled(Environment& environment, const Arguments&) {
@@ -529,6 +551,7 @@ std::vector<Export> autogradExports() {
           {"gradDtype", guarded<gradDtype>},
           {"setGradDtype", guarded<setGradDtype>},
           {"grads", guarded<grads>},
+          {"lendGrads", guarded<lendGrads>},
           {"zeroGrad", guarded<zeroGrad>},
           {"data", guarded<data>},
           {"setData", guarded<setData>},

@@ -230,6 +230,22 @@ std::vector<at::Tensor> unwrapTensors(Environment& environment, napi_value value
   return tensors;
 }
 
+bool refill(Environment& environment, const std::vector<napi_value>& handles, const std::vector<at::Tensor>& tensors) {
+  std::vector<Handle*> found;
+  found.reserve(handles.size());
+  for (napi_value value : handles) {
+    Handle* handle = find(environment, value);
+    if (handle == nullptr || handle->kind != HandleKind::Disposed) return false;
+    found.push_back(handle);
+  }
+  for (size_t i = 0; i < found.size(); ++i) {
+    new (&found[i]->tensor) at::Tensor(tensors[i]);
+    found[i]->kind = HandleKind::Tensor;
+  }
+  environment.counts.handles += static_cast<int64_t>(found.size());
+  return true;
+}
+
 void collectUnderPressure(Environment& environment) {
   HandleCounts& counts = environment.counts;
   bool many = counts.made >= kMostMade;
@@ -275,6 +291,19 @@ napi_value dispose(Environment& environment, const Arguments& arguments) {
   Handle* handle = find(environment, arguments[0]);
   if (handle == nullptr) throw ArgumentError("dispose: a tensor is required");
   if (handle->kind != HandleKind::Disposed) release(environment, handle);
+  return nullptr;
+}
+
+// disposeAll(handles): dispose() of many.
+napi_value disposeAll(Environment& environment, const Arguments& arguments) {
+  uint32_t length = arrayLength(environment, arguments[0], "disposeAll: tensors");
+  for (uint32_t i = 0; i < length; ++i) {
+    napi_value element = nullptr;
+    check(environment, napi_get_element(environment.env, arguments[0], i, &element));
+    Handle* handle = find(environment, element);
+    if (handle == nullptr) throw ArgumentError("disposeAll: tensors are required");
+    if (handle->kind != HandleKind::Disposed) release(environment, handle);
+  }
   return nullptr;
 }
 
@@ -358,7 +387,7 @@ napi_value adopt(Environment& environment, const Arguments& arguments) {
 }  // namespace
 
 std::vector<Export> memoryExports() {
-  return {{"dispose", guarded<dispose>},         {"isDisposed", guarded<isDisposed>},
+  return {{"dispose", guarded<dispose>},         {"disposeAll", guarded<disposeAll>}, {"isDisposed", guarded<isDisposed>},
           {"memoryStats", guarded<memoryStats>}, {"collect", guarded<collectNow>}, {"pauseCollection", guarded<pauseCollection>},
           {"share", guarded<share>},             {"adopt", guarded<adopt>}};
 }

@@ -36,6 +36,10 @@ at::Generator unwrapGenerator(Environment& environment, napi_value value, const 
 at::Tensor unwrapOptionalTensor(Environment& environment, napi_value value, const char* what);
 std::vector<at::Tensor> unwrapTensors(Environment& environment, napi_value value, const char* what);
 
+// Gives a tensor to handles that were disposed of, so that short uses again and again need no new ones; their memory isn't accounted for.
+// False, with nothing done, where one of them isn't a disposed one.
+bool refill(Environment& environment, const std::vector<napi_value>& handles, const std::vector<at::Tensor>& tensors);
+
 // Gives the unused handles of an environment that ends to the others.
 void returnHandles(Environment& environment);
 

@@ -51,6 +51,21 @@ napi_value device(Environment& environment, const Arguments& arguments) {
   return toJs(environment, self(environment, arguments).device().str());
 }
 
+// sameSizes(tensor, other): whether both have the same shape.
+napi_value sameSizes(Environment& environment, const Arguments& arguments) {
+  const at::Tensor& other = unwrapTensor(environment, arguments[1], "the other tensor");
+  return toJs(environment, self(environment, arguments).sizes().equals(other.sizes()));
+}
+
+// kindNumber(tensor): another number for each device and type.
+napi_value kindNumber(Environment& environment, const Arguments& arguments) {
+  const at::Tensor& tensor = self(environment, arguments);
+  at::Device device = tensor.device();
+  int64_t number = static_cast<int64_t>(device.type());
+  number = number * 256 + static_cast<uint8_t>(device.index());
+  return toJs(environment, number * 256 + static_cast<int64_t>(tensor.scalar_type()));
+}
+
 const char* layoutName(at::Layout layout) {
   switch (layout) {
     case at::kStrided: return "strided";
@@ -371,6 +386,8 @@ std::vector<Export> tensorExports() {
           {"dim", guarded<dim>},
           {"numel", guarded<numel>},
           {"dtype", guarded<dtype>},
+          {"sameSizes", guarded<sameSizes>},
+          {"kindNumber", guarded<kindNumber>},
           {"device", guarded<device>},
           {"layout", guarded<layout>},
           {"isContiguous", guarded<isContiguous>},

@@ -46,6 +46,8 @@ export interface Native {
   schemas(): string[];
 
   sizes(tensor: Handle): number[];
+  sameSizes(tensor: Handle, other: Handle): boolean;
+  kindNumber(tensor: Handle): number;
   strides(tensor: Handle): number[];
   storageOffset(tensor: Handle): number;
   dim(tensor: Handle): number;
@@ -102,6 +104,7 @@ export interface Native {
   gradDtype(tensor: Handle): string | null;
   setGradDtype(tensor: Handle, dtype: string | null): void;
   grads(tensors: Handle[]): (Handle | null)[];
+  lendGrads(tensors: readonly Handle[], handles: readonly Handle[]): boolean;
   zeroGrad(tensors: Handle[], setToNone: boolean): void;
   data(tensor: Handle): Handle;
   setData(tensor: Handle, data: Handle): void;
@@ -123,7 +126,7 @@ export interface Native {
     dirty: Handle[],
     materializeGrads: boolean,
   ): Handle[];
-  setGradEnabled(enabled: boolean): void;
+  setGradEnabled(enabled: boolean): boolean;
   isGradEnabled(): boolean;
   enterInferenceMode(enabled: boolean): number;
   leaveInferenceMode(depth: number): void;
@@ -225,6 +228,7 @@ export interface Native {
   cudnnSetting(name: "enabled" | "benchmark" | "deterministic", value: boolean | null): boolean;
 
   dispose(tensor: Handle): void;
+  disposeAll(tensors: readonly Handle[]): void;
   isDisposed(tensor: Handle): boolean;
   memoryStats(): {
     liveBytes: number;
@@ -264,7 +268,6 @@ function libtorchRecord(): LibtorchRecord | null {
  */
 function tuneEngine(): void {
   setFlagsFromString("--interrupt-budget=10000");
-  setFlagsFromString("--semi-space-growth-factor=8");
 }
 
 function garbageCollector(): (kind: "minor" | "major") => void {

@@ -150,6 +150,16 @@ export function makeFunction(name: string, names?: readonly string[]): (...args:
             return finish(callNative(operator, 3, a.handle, second, third), a, names);
         }
       }
+    } else if (Array.isArray(a)) {
+      // biome-ignore lint/complexity/noArguments: see above
+      switch (arguments.length) {
+        case 1:
+          return finish(callNative(operator, 1, unwrapList(a)), a, names);
+        case 2: {
+          const second = plain(b);
+          if (second !== general) return finish(callNative(operator, 2, unwrapList(a), second), a, names);
+        }
+      }
     }
     // biome-ignore lint/complexity/noArguments: see above
     return callGeneral(operator, undefined, arguments, names);

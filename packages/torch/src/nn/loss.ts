@@ -1,5 +1,6 @@
 import { ArgumentError } from "../errors.js";
 import { noGrad } from "../grad-mode.js";
+import { native } from "../native.js";
 import * as ops from "../ops.js";
 import type { Tensor } from "../tensor.js";
 import { logsigmoid } from "./activation.js";
@@ -32,11 +33,7 @@ function reduce(loss: Tensor, reduction: Reduction): Tensor {
 }
 
 function sameShape(a: Tensor, b: Tensor): boolean {
-  const shape = b.shape;
-  const other = a.shape;
-  if (other.length !== shape.length) return false;
-  for (let i = 0; i < shape.length; i++) if (other[i] !== shape[i]) return false;
-  return true;
+  return native.sameSizes(a.handle, b.handle);
 }
 
 function sizeText(tensor: Tensor): string {

@@ -1,5 +1,6 @@
 import type { Device } from "../device.js";
 import type { DType } from "../dtype.js";
+import { type Handle, native } from "../native.js";
 import { grads as gradientsOf } from "../ops.js";
 import type { Tensor } from "../tensor.js";
 
@@ -24,13 +25,52 @@ export interface Batch {
 }
 
 interface KnownKinds {
-  readonly params: readonly Tensor[];
+  readonly params: Tensor[];
+  readonly handles: readonly Handle[];
   readonly each: ReadonlyMap<Tensor, Kind>;
+  /** Of the first parameter: another where it has moved. */
+  readonly kindNumber: number;
   /** The kind of all, null where they differ. */
   readonly same: Kind | null;
+  /** What has stood for the gradients before, and was disposed of: it can do so again. */
+  lent: { grads: Tensor[]; handles: readonly Handle[] } | null;
 }
 
 const known = new WeakMap<object, KnownKinds>();
+
+/**
+ * Calls a function with the parameters of a group that have gradients, by device, type and size. The gradients are there for the time of
+ * the call only: their memory is free as soon as they are cleared, and not when these objects are collected.
+ */
+export function forEachBatch(group: { params: Tensor[] }, oneByOne: boolean, use: (batch: Batch) => void): void {
+  const known = group.params.length > 0 && !oneByOne ? kindsOf(group) : null;
+  if (known === null || known.same === null) {
+    for (const batch of batchesOf(group, oneByOne)) useAndDispose(batch, use);
+    return;
+  }
+  const { same: kind, params, handles, lent } = known;
+  if (lent !== null && native.lendGrads(handles, lent.handles)) {
+    try {
+      use({ kind, params, grads: lent.grads });
+    } finally {
+      native.disposeAll(lent.handles);
+    }
+    return;
+  }
+  for (const batch of batchesOf(group)) {
+    useAndDispose(batch, use);
+    if (batch.grads.length === params.length)
+      known.lent = { grads: batch.grads, handles: batch.grads.map((grad) => grad.handle) };
+  }
+}
+
+function useAndDispose(batch: Batch, use: (batch: Batch) => void): void {
+  try {
+    use(batch);
+  } finally {
+    for (const grad of batch.grads) grad.dispose();
+  }
+}
 
 /**
  * The parameters of a group that have gradients, by device, type and size.
@@ -67,18 +107,22 @@ export function batchesOf(group: { params: Tensor[] }, oneByOne = false): Batch[
 function kindsOf(group: { params: Tensor[] }): KnownKinds {
   const { params } = group;
   const first = params[0] as Tensor;
+  const kindNumber = native.kindNumber(first.handle);
   const before = known.get(group);
-  if (before !== undefined && before.params.length === params.length) {
-    const { device, dtype } = before.each.get(first) ?? {};
-    const still = first.device === device && first.dtype === dtype;
-    if (still && before.params.every((param, i) => param === params[i])) return before;
-  }
+  if (before !== undefined && before.kindNumber === kindNumber && isSameList(before.params, params)) return before;
   const each = new Map(params.map((param) => [param, kindOf(param)]));
   const kind = each.get(first) as Kind;
   const same = [...each.values()].every((other) => isSame(kind, other));
-  const found = { params: [...params], each, same: same ? kind : null };
+  const handles = params.map((param) => param.handle);
+  const found = { params: [...params], handles, each, kindNumber, same: same ? kind : null, lent: null };
   known.set(group, found);
   return found;
+}
+
+function isSameList(a: readonly Tensor[], b: readonly Tensor[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 /** The kind of one parameter. */

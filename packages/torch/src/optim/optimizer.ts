@@ -15,7 +15,7 @@ import {
   type StepPostHook,
   type StepPreHook,
 } from "./hooks.js";
-import { type Batch, batchesOf, type Kind } from "./kinds.js";
+import { type Batch, forEachBatch, type Kind } from "./kinds.js";
 import {
   type AnyOptions,
   describe,
@@ -130,7 +130,8 @@ export abstract class Optimizer<Options extends object = AnyOptions> {
     for (const hooks of [globalPreHooks, this.#preHooks]) {
       for (const hook of hooks) evaluate = hook(self, evaluate) ?? evaluate;
     }
-    const recording = native.isGradEnabled();
+    // the closure computes the loss's gradients
+    const recording = native.setGradEnabled(true);
     let loss: Loss;
     try {
       loss = this.run(evaluate);
@@ -143,15 +144,11 @@ export abstract class Optimizer<Options extends object = AnyOptions> {
 
   /** One step without its hooks: evaluates the closure, then updates group after group. */
   protected run(closure?: Closure): Loss {
-    let loss: Loss = null;
-    if (closure !== undefined) {
-      native.setGradEnabled(true);
-      loss = closure();
-    }
+    const loss: Loss = closure === undefined ? null : closure();
     native.setGradEnabled((this.defaults as AnyOptions).differentiable === true);
     for (const group of this.paramGroups) {
       const oneByOne = (group as AnyOptions).foreach === false;
-      for (const batch of batchesOf(group, oneByOne)) this.#updateBatch(group, batch);
+      forEachBatch(group, oneByOne, (batch) => this.#updateBatch(group, batch));
     }
     return loss;
   }
@@ -161,8 +158,6 @@ export abstract class Optimizer<Options extends object = AnyOptions> {
       if (kind.isSmall) withOneThread(() => this.update(group, params, grads, kind));
       else this.update(group, params, grads, kind);
     } finally {
-      // the gradients' memory is free as soon as they are cleared, and not when these objects are collected
-      for (const grad of grads) grad.dispose();
       foreach.freeTemporaries();
     }
   }
