@@ -76,6 +76,21 @@ void checkGradients(const variable_list& roots, const variable_list& gradients, 
   }
 }
 
+// The gradient with which a pass from one number on the CPU begins: made once, as long as it is still 1, for a hook may have changed it.
+// Undefined for all other roots.
+at::Tensor keptOne(const at::Tensor& root) {
+  thread_local at::Tensor kept[2];
+  at::ScalarType dtype = root.scalar_type();
+  if (root.dim() != 0 || (dtype != at::kFloat && dtype != at::kDouble)) return {};
+  at::Tensor& one = kept[dtype == at::kDouble];
+  if (!one.defined() || !(dtype == at::kDouble ? *one.const_data_ptr<double>() == 1 : *one.const_data_ptr<float>() == 1)) {
+    c10::InferenceMode recorded(false);
+    one = at::ones({}, dtype);
+  }
+  // on the CPU, dense, and in no transform
+  return one.key_set() == root.key_set() ? one : at::Tensor();
+}
+
 std::optional<bool> optionalBool(Environment& environment, napi_value value, const char* what) {
   if (isNullish(environment, value)) return std::nullopt;
   return toBool(environment, value, what);
@@ -91,6 +106,9 @@ napi_value backward(Environment& environment, const Arguments& arguments) {
   bool create = toBool(environment, arguments[3], "backward: createGraph");
   variable_list inputs;
   if (!isNullish(environment, arguments[4])) inputs = unwrapTensors(environment, arguments[4], "backward: inputs");
+  if (gradients.empty() && tensors.size() == 1) {
+    if (at::Tensor one = keptOne(tensors[0]); one.defined()) gradients.push_back(std::move(one));
+  }
   whileServing(environment, needsHelper(tensors),
                [&] { torch::autograd::backward(tensors, gradients, retain, create, inputs); });
   environment.deleteDropped();

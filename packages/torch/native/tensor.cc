@@ -43,27 +43,10 @@ napi_value numel(Environment& environment, const Arguments& arguments) {
   return toJs(environment, self(environment, arguments).numel());
 }
 
-napi_value dtype(Environment& environment, const Arguments& arguments) {
-  return toJs(environment, std::string(dtypeName(self(environment, arguments).scalar_type())));
-}
-
-napi_value device(Environment& environment, const Arguments& arguments) {
-  return toJs(environment, self(environment, arguments).device().str());
-}
-
 // sameSizes(tensor, other): whether both have the same shape.
 napi_value sameSizes(Environment& environment, const Arguments& arguments) {
   const at::Tensor& other = unwrapTensor(environment, arguments[1], "the other tensor");
   return toJs(environment, self(environment, arguments).sizes().equals(other.sizes()));
-}
-
-// kindNumber(tensor): another number for each device and type.
-napi_value kindNumber(Environment& environment, const Arguments& arguments) {
-  const at::Tensor& tensor = self(environment, arguments);
-  at::Device device = tensor.device();
-  int64_t number = static_cast<int64_t>(device.type());
-  number = number * 256 + static_cast<uint8_t>(device.index());
-  return toJs(environment, number * 256 + static_cast<int64_t>(tensor.scalar_type()));
 }
 
 const char* layoutName(at::Layout layout) {
@@ -80,8 +63,22 @@ const char* layoutName(at::Layout layout) {
   }
 }
 
-napi_value layout(Environment& environment, const Arguments& arguments) {
-  return toJs(environment, std::string(layoutName(self(environment, arguments).layout())));
+// kindNumber(tensor): another number for each type, device and layout.
+napi_value kindNumber(Environment& environment, const Arguments& arguments) {
+  const at::Tensor& tensor = self(environment, arguments);
+  at::Device device = tensor.device();
+  int64_t number = static_cast<int64_t>(device.type()) << 8 | static_cast<uint8_t>(device.index());
+  return toJs(environment, (number << 8 | static_cast<int64_t>(tensor.scalar_type())) << 4 | static_cast<int64_t>(tensor.layout()));
+}
+
+// kindNames(tensor): [type, device, layout]
+napi_value kindNames(Environment& environment, const Arguments& arguments) {
+  const at::Tensor& tensor = self(environment, arguments);
+  std::string names[] = {dtypeName(tensor.scalar_type()), tensor.device().str(), layoutName(tensor.layout())};
+  napi_value array = nullptr;
+  check(environment, napi_create_array_with_length(environment.env, 3, &array));
+  for (uint32_t i = 0; i < 3; ++i) check(environment, napi_set_element(environment.env, array, i, toJs(environment, names[i])));
+  return array;
 }
 
 napi_value isContiguous(Environment& environment, const Arguments& arguments) {
@@ -385,11 +382,9 @@ std::vector<Export> tensorExports() {
           {"storageOffset", guarded<storageOffset>},
           {"dim", guarded<dim>},
           {"numel", guarded<numel>},
-          {"dtype", guarded<dtype>},
           {"sameSizes", guarded<sameSizes>},
           {"kindNumber", guarded<kindNumber>},
-          {"device", guarded<device>},
-          {"layout", guarded<layout>},
+          {"kindNames", guarded<kindNames>},
           {"isContiguous", guarded<isContiguous>},
           {"isView", guarded<isView>},
           {"isNested", guarded<isNested>},

@@ -48,13 +48,11 @@ export interface Native {
   sizes(tensor: Handle): number[];
   sameSizes(tensor: Handle, other: Handle): boolean;
   kindNumber(tensor: Handle): number;
+  kindNames(tensor: Handle): [dtype: string, device: string, layout: string];
   strides(tensor: Handle): number[];
   storageOffset(tensor: Handle): number;
   dim(tensor: Handle): number;
   numel(tensor: Handle): number;
-  dtype(tensor: Handle): string;
-  device(tensor: Handle): string;
-  layout(tensor: Handle): string;
   isContiguous(tensor: Handle): boolean;
   isView(tensor: Handle): boolean;
   isNested(tensor: Handle): boolean;
@@ -263,8 +261,7 @@ function libtorchRecord(): LibtorchRecord | null {
 
 /**
  * Programs on tensors run the same few hundred functions from the first step on. By default V8 takes some 2,500 small training steps
- * until all of them are optimized, and lets the space of young objects grow in many small steps, with a collection before each: both are
- * what servers want. The measurements are those of the workload "tiny" in benchmarks.
+ * until all of them are optimized. The measurements are those of the workload "tiny" in benchmarks.
  */
 function tuneEngine(): void {
   setFlagsFromString("--interrupt-budget=10000");
@@ -274,7 +271,13 @@ function garbageCollector(): (kind: "minor" | "major") => void {
   setFlagsFromString("--expose-gc");
   const gc = runInNewContext("gc") as (options?: { type: "minor" }) => void;
   // Node 20's gc() knows no type "major": it takes an object that it doesn't understand for `true`, which asks for a minor collection.
-  return (type) => (type === "minor" ? gc({ type }) : gc());
+  return (type) => {
+    if (type === "major") return gc();
+    // little has survived: to wake other threads for it takes longer than to collect it
+    setFlagsFromString("--no-parallel-scavenge");
+    gc({ type });
+    setFlagsFromString("--parallel-scavenge");
+  };
 }
 
 function load(): Native {

@@ -44,13 +44,12 @@ function unwrapList(list: ArrayLike<unknown>): unknown[] {
   return result;
 }
 
-/** A result as users see it: tensors instead of handles. Only handles have no prototype. */
+/** A result as users see it: tensors instead of handles. What is no list and no complex number is a handle, which has no properties. */
 function wrap(result: unknown): unknown {
   if (typeof result !== "object" || result === null) return result;
   if (Array.isArray(result)) return result.map(wrap);
-  if (Object.getPrototypeOf(result) === null) return new Tensor(result as Handle);
-  const { re, im } = result as { re: number; im: number };
-  return new Complex(re, im);
+  const { re, im } = result as { re?: number; im?: number };
+  return re === undefined ? new Tensor(result as Handle) : new Complex(re, im as number);
 }
 
 /** The result of an operator: what it gave, or where it has only written into its arguments the one it wrote to. */

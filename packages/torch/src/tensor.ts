@@ -42,6 +42,26 @@ export interface BackwardOptions {
   inputs?: readonly Tensor[];
 }
 
+interface Kind {
+  readonly dtype: DType;
+  readonly device: Device;
+  readonly layout: Layout;
+}
+
+const kinds = new Map<number, Kind>();
+
+/** What a tensor is; the strings are made once for each kind. */
+function kindOf(handle: Handle): Kind {
+  const number = native.kindNumber(handle);
+  let kind = kinds.get(number);
+  if (kind === undefined) {
+    const [dtype, device, layout] = native.kindNames(handle);
+    kind = { dtype, device, layout } as Kind;
+    kinds.set(number, kind);
+  }
+  return kind;
+}
+
 // The methods of all operators are installed by ops.generated.ts.
 export interface Tensor extends TensorMethods, TensorMembers {}
 
@@ -130,17 +150,17 @@ export class Tensor {
 
   /** The type of the elements. */
   get dtype(): DType {
-    return native.dtype(this.handle) as DType;
+    return kindOf(this.handle).dtype;
   }
 
   /** The device on which the tensor lives. */
   get device(): Device {
-    return native.device(this.handle) as Device;
+    return kindOf(this.handle).device;
   }
 
   /** How the elements are laid out; `"strided"` for dense tensors. */
   get layout(): Layout {
-    return native.layout(this.handle) as Layout;
+    return kindOf(this.handle).layout;
   }
 
   /** Whether it is a list of tensors of different shapes, made by PyTorch's operators for nested tensors. */

@@ -441,7 +441,7 @@ export class FitLoop {
   #outputs(automatic: boolean): Record<string, unknown> {
     const { loss, extra } = this.#result;
     if (loss === null) return automatic ? {} : { ...extra };
-    return { loss: loss.detach(), ...extra };
+    return extra === null ? { loss: loss.data } : { loss: loss.data, ...extra };
   }
 
   /** Whether gradients add up, so that this batch has no optimizer step. */

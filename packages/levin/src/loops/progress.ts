@@ -59,8 +59,17 @@ export function advance<K extends keyof Tracker>(
   progress: Progress<Tracker & Record<K, number>>,
   key: K,
 ): void {
-  progress.total[key]++;
-  progress.current[key]++;
+  advanceTracker(progress.total, key);
+  advanceTracker(progress.current, key);
+}
+
+// by name: a key that varies would be looked up at every step
+function advanceTracker<K extends keyof Tracker>(tracker: Tracker & Record<K, number>, key: K): void {
+  const counts = tracker as Full;
+  if (key === "ready") counts.ready++;
+  else if (key === "completed") counts.completed++;
+  else if (key === "started") counts.started++;
+  else counts.processed++;
 }
 
 /** Sets a count back to zero. */
