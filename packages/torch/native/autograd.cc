@@ -34,7 +34,7 @@ bool needsHelper(const std::vector<at::Tensor>& roots) {
   if (alwaysHelper) return true;
   if (std::any_of(roots.begin(), roots.end(), [](const at::Tensor& root) { return !root.device().is_cpu(); })) return true;
   // Behind a root on the CPU there may be parts of the graph on the accelerator.
-  std::optional<at::DeviceType> accelerator = at::getAccelerator();
+  static const std::optional<at::DeviceType> accelerator = at::getAccelerator();  // of this libtorch
   return accelerator && at::globalContext().getAcceleratorHooksInterface(*accelerator).hasPrimaryContext(0);
 }
 

@@ -374,32 +374,39 @@ napi_value toArray(Environment& environment, const std::vector<c10::IValue>& val
   return array;
 }
 
-// call(operator, positionalCount, ...positional, name, value, ...): the result, or undefined where the operator gives back
+// An operator's number leaves room for that of the arguments by position, so that a call gives both as one.
+constexpr uint32_t kPositionalBits = 7;
+static_assert(Arguments::kMost < (1 << kPositionalBits));
+
+// call(operator + positionalCount, ...positional, name, value, ...): the result, or undefined where the operator gives back
 // only what it has written to.
 napi_value call(Environment& environment, const Arguments& arguments) {
   collectUnderPressure(environment);
-  uint32_t index = 0;
-  uint32_t positional = 0;
-  if (arguments.count < 2 || napi_get_value_uint32(environment.env, arguments.values[0], &index) != napi_ok ||
-      napi_get_value_uint32(environment.env, arguments.values[1], &positional) != napi_ok || positional > arguments.count - 2 ||
-      (arguments.count - positional) % 2 != 0) {
+  uint32_t number = 0;
+  if (arguments.count < 1 || napi_get_value_uint32(environment.env, arguments.values[0], &number) != napi_ok) {
+    throw ArgumentError("the arguments of the call are not in the form that is expected");
+  }
+  uint32_t index = number >> kPositionalBits;
+  uint32_t positional = number & ((1 << kPositionalBits) - 1);
+  size_t given = arguments.count - 1;
+  if (positional > given || (given - positional) % 2 != 0) {
     throw ArgumentError("the arguments of the call are not in the form that is expected");
   }
   const Packet* packet = index < kMostPackets ? packets[index].load(std::memory_order_acquire) : nullptr;
   if (packet == nullptr) throw ArgumentError("there is no such operator");
   Option options[Arguments::kMost / 2];
   size_t optionCount = 0;
-  for (size_t i = 2 + positional; i < arguments.count; i += 2) {
+  for (size_t i = 1 + positional; i < arguments.count; i += 2) {
     Option& option = options[optionCount++];
     if (napi_get_value_string_utf8(environment.env, arguments.values[i], option.name, sizeof(option.name), nullptr) != napi_ok) {
       throw ArgumentError("the name of an option must be a string");
     }
     option.value = arguments.values[i + 1];
   }
-  Given given{arguments.values + 2, positional, options, optionCount};
+  Given values{arguments.values + 1, positional, options, optionCount};
   // The memory is taken over: reading an argument may run code that calls operators itself.
   std::vector<c10::IValue> stack = std::move(environment.spareStack);
-  const Overload& overload = run(environment, *packet, given, stack);
+  const Overload& overload = run(environment, *packet, values, stack);
   napi_value result = nullptr;
   if (!overload.returnsArgument && !stack.empty()) {
     result = stack.size() == 1 ? fromIValue(environment, stack[0]) : toArray(environment, stack);
@@ -411,7 +418,8 @@ napi_value call(Environment& environment, const Arguments& arguments) {
 
 // findOperator(name): the number by which call() knows the operator.
 napi_value findOperator(Environment& environment, const Arguments& arguments) {
-  return toJs(environment, static_cast<int64_t>(findPacket(toString(environment, arguments[0], "the operator's name"))));
+  size_t index = findPacket(toString(environment, arguments[0], "the operator's name"));
+  return toJs(environment, static_cast<int64_t>(index << kPositionalBits));
 }
 
 // schemas(): the text of every registered schema, for the generator of the typed functions.

@@ -42,7 +42,7 @@ export interface Native {
   ): void;
 
   findOperator(name: string): number;
-  call(operator: number, positionalCount: number, ...values: unknown[]): unknown;
+  call(operatorAndPositionalCount: number, ...values: unknown[]): unknown;
   schemas(): string[];
 
   sizes(tensor: Handle): number[];

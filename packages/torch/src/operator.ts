@@ -68,7 +68,7 @@ function callGeneral(
   args: ArrayLike<unknown>,
   names: ResultNames,
 ): unknown {
-  const values: unknown[] = [operator, 0];
+  const values: unknown[] = [operator];
   if (self !== undefined) values.push(self.handle);
   let options: Record<string, unknown> | undefined;
   for (let i = 0; i < args.length; i++) {
@@ -85,7 +85,7 @@ function callGeneral(
       values.push(unwrap(arg));
     }
   }
-  values[1] = values.length - 2;
+  values[0] = operator + values.length - 1;
   let requiresGrad = false;
   if (options !== undefined) {
     for (const key in options) {
@@ -94,9 +94,9 @@ function callGeneral(
       else if (value !== undefined) values.push(key, unwrap(value));
     }
   }
-  if (values.length > MOST_VALUES + 2) {
+  if (values.length > MOST_VALUES + 1) {
     throw new ArgumentError(
-      `too many arguments: ${values.length - 2} were given; give a list of numbers as one array`,
+      `too many arguments: ${values.length - 1} were given; give a list of numbers as one array`,
     );
   }
   const result = finish(
@@ -136,27 +136,27 @@ export function makeFunction(name: string, names?: readonly string[]): (...args:
       // biome-ignore lint/complexity/noArguments: makes no array on the way, where few arguments are the most common case
       switch (arguments.length) {
         case 1:
-          return finish(callNative(operator, 1, a.handle), a, names);
+          return finish(callNative(operator + 1, a.handle), a, names);
         case 2: {
           const second = plain(b);
-          if (second !== general) return finish(callNative(operator, 2, a.handle, second), a, names);
+          if (second !== general) return finish(callNative(operator + 2, a.handle, second), a, names);
           break;
         }
         case 3: {
           const second = plain(b);
           const third = plain(c);
           if (second !== general && third !== general)
-            return finish(callNative(operator, 3, a.handle, second, third), a, names);
+            return finish(callNative(operator + 3, a.handle, second, third), a, names);
         }
       }
     } else if (Array.isArray(a)) {
       // biome-ignore lint/complexity/noArguments: see above
       switch (arguments.length) {
         case 1:
-          return finish(callNative(operator, 1, unwrapList(a)), a, names);
+          return finish(callNative(operator + 1, unwrapList(a)), a, names);
         case 2: {
           const second = plain(b);
-          if (second !== general) return finish(callNative(operator, 2, unwrapList(a), second), a, names);
+          if (second !== general) return finish(callNative(operator + 2, unwrapList(a), second), a, names);
         }
       }
     }
@@ -172,7 +172,7 @@ export function makeFactory(name: string, names?: readonly string[]): (...args: 
     if (operator < 0) operator = findOperator(name);
     const [like] = args;
     if (args.length === 1 && like instanceof Tensor && defaultDevice === undefined)
-      return finish(callNative(operator, 1, like.handle), like, names);
+      return finish(callNative(operator + 1, like.handle), like, names);
     const given = defaultDevice === undefined ? args : withDevice(args, defaultDevice);
     return callGeneral(operator, undefined, given, names);
   };
@@ -203,17 +203,17 @@ function makeMethod(name: string, names: ResultNames): (this: Tensor, ...args: n
     // biome-ignore lint/complexity/noArguments: makes no array on the way, where few arguments are the most common case
     switch (arguments.length) {
       case 0:
-        return finish(callNative(operator, 1, this.handle), this, names);
+        return finish(callNative(operator + 1, this.handle), this, names);
       case 1: {
         const first = plain(a);
-        if (first !== general) return finish(callNative(operator, 2, this.handle, first), this, names);
+        if (first !== general) return finish(callNative(operator + 2, this.handle, first), this, names);
         break;
       }
       case 2: {
         const first = plain(a);
         const second = plain(b);
         if (first !== general && second !== general)
-          return finish(callNative(operator, 3, this.handle, first, second), this, names);
+          return finish(callNative(operator + 3, this.handle, first, second), this, names);
         break;
       }
       case 3: {
@@ -221,7 +221,7 @@ function makeMethod(name: string, names: ResultNames): (this: Tensor, ...args: n
         const second = plain(b);
         const third = plain(c);
         if (first !== general && second !== general && third !== general)
-          return finish(callNative(operator, 4, this.handle, first, second, third), this, names);
+          return finish(callNative(operator + 4, this.handle, first, second, third), this, names);
       }
     }
     // biome-ignore lint/complexity/noArguments: see above

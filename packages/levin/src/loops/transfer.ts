@@ -1,4 +1,4 @@
-import type { Device } from "@levin/torch";
+import { accelerator, type Device } from "@levin/torch";
 import { LightningDataModule } from "../data-module.js";
 import { isOverridden } from "../dispatch.js";
 import { warnOnce } from "../messages.js";
@@ -14,6 +14,8 @@ type Owner = LightningModule | LightningDataModule;
 export interface Transfer {
   readonly module: LightningModule;
   readonly device: Device;
+  /** Whether there is only one device, so that all batches are on it already. */
+  readonly isThere: boolean;
   readonly before: Owner | null;
   readonly move: Owner | null;
   readonly after: Owner | null;
@@ -45,6 +47,7 @@ export function makeTransfer(
   return {
     module,
     device,
+    isThere: device === "cpu" && !accelerator.isAvailable(),
     recording,
     before: owner("onBeforeBatchTransfer"),
     move: owner("transferBatchToDevice"),
@@ -56,7 +59,8 @@ export function makeTransfer(
 export function transferBatch(transfer: Transfer, batch: unknown, dataloaderIdx: number): unknown {
   const { before, move, after } = transfer;
   if (transfer.recording) return transferRecorded(transfer, transfer.recording, batch, dataloaderIdx);
-  if (before === null && move === null && after === null) return moveToDevice(batch, transfer.device);
+  if (before === null && move === null && after === null)
+    return transfer.isThere ? batch : moveToDevice(batch, transfer.device);
   const attached = transfer.module[attachment];
   const outer = attached.currentHook;
   let moved = batch;

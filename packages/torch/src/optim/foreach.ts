@@ -5,7 +5,6 @@
  * While gradients are recorded, each tensor is given to its operator by itself: the operators over lists keep more for backward
  * than they need, which then must not change.
  */
-import { native } from "../native.js";
 import { makeFunction } from "../operator.js";
 import type { Tensor } from "../tensor.js";
 
@@ -20,6 +19,13 @@ type Sum = (self: List, other: Other, options?: { alpha: number }) => Tensor[];
 type Ternary = (self: List, a: List, b: List, value: Numbers) => Tensor[];
 
 type Single = (self: Tensor, ...args: never[]) => unknown;
+
+let isRecorded = false;
+
+/** Says whether gradients are recorded during the update that begins. */
+export function setRecorded(recorded: boolean): void {
+  isRecorded = recorded;
+}
 
 /** The results of operators, until {@link freeTemporaries}. */
 let temporaries: Tensor[] = [];
@@ -39,7 +45,7 @@ function operator<F>(name: string, single: Single = makeFunction(`aten::${name}`
   const many = makeFunction(`aten::_foreach_${name}`) as (...args: unknown[]) => Tensor[];
   const inPlace = name.endsWith("_");
   const listwise = (self: List, ...args: unknown[]) => {
-    if (!native.isGradEnabled()) {
+    if (!isRecorded) {
       const results = many(self, ...args);
       if (!inPlace) temporaries.push(...results);
       return results;

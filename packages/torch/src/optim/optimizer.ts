@@ -127,8 +127,8 @@ export abstract class Optimizer<Options extends object = AnyOptions> {
     this.stepCalled = true;
     const self = this as unknown as Optimizer;
     let evaluate = closure;
-    for (const hooks of [globalPreHooks, this.#preHooks]) {
-      for (const hook of hooks) evaluate = hook(self, evaluate) ?? evaluate;
+    if (globalPreHooks.size + this.#preHooks.size > 0) {
+      for (const hook of [...globalPreHooks, ...this.#preHooks]) evaluate = hook(self, evaluate) ?? evaluate;
     }
     // the closure computes the loss's gradients
     const recording = native.setGradEnabled(true);
@@ -138,14 +138,18 @@ export abstract class Optimizer<Options extends object = AnyOptions> {
     } finally {
       native.setGradEnabled(recording);
     }
-    for (const hooks of [this.#postHooks, globalPostHooks]) for (const hook of hooks) hook(self, evaluate);
+    if (this.#postHooks.size + globalPostHooks.size > 0) {
+      for (const hook of [...this.#postHooks, ...globalPostHooks]) hook(self, evaluate);
+    }
     return loss;
   }
 
   /** One step without its hooks: evaluates the closure, then updates group after group. */
   protected run(closure?: Closure): Loss {
     const loss: Loss = closure === undefined ? null : closure();
-    native.setGradEnabled((this.defaults as AnyOptions).differentiable === true);
+    const recorded = (this.defaults as AnyOptions).differentiable === true;
+    native.setGradEnabled(recorded);
+    foreach.setRecorded(recorded);
     for (const group of this.paramGroups) {
       const oneByOne = (group as AnyOptions).foreach === false;
       forEachBatch(group, oneByOne, (batch) => this.#updateBatch(group, batch));
