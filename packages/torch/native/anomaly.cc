@@ -1,10 +1,10 @@
 // Anomaly mode with JavaScript stacks: each node of the graph knows where its forward operator was called.
 #include <torch/csrc/autograd/anomaly_mode.h>
 #include <torch/csrc/autograd/edge.h>
-#include <torch/csrc/autograd/engine.h>
 #include <torch/csrc/autograd/function.h>
 
 #include "convert.h"
+#include "engine.h"
 #include "exchange.h"
 
 namespace levin {
@@ -59,18 +59,6 @@ class JsAnomalyMetadata : public torch::autograd::AnomalyMetadata {
   NodePointer parent_;
 };
 
-class JsEngine : public torch::autograd::Engine {
- public:
-  std::unique_ptr<torch::autograd::AnomalyMetadata> make_anomaly_metadata() override {
-    return std::make_unique<JsAnomalyMetadata>();
-  }
-  // Never destroyed: its threads may outlive everything else.
-  static torch::autograd::Engine& instance() {
-    static auto* engine = new JsEngine();
-    return *engine;
-  }
-};
-
 // setDetectAnomaly(enabled, checkNan, capture, show): `capture` gives a stack, `show` gets a name, a stack and whether it is a parent's.
 napi_value setDetectAnomaly(Environment& environment, const Arguments& arguments) {
   bool enabled = toBool(environment, arguments[0], "setDetectAnomaly: enabled");
@@ -89,9 +77,9 @@ napi_value isDetectAnomaly(Environment& environment, const Arguments&) {
 
 }  // namespace
 
+std::unique_ptr<torch::autograd::AnomalyMetadata> makeAnomalyMetadata() { return std::make_unique<JsAnomalyMetadata>(); }
+
 std::vector<Export> anomalyExports() {
-  // Before the first backward pass, so that there is one engine only.
-  torch::autograd::set_default_engine_stub(JsEngine::instance);
   return {{"setDetectAnomaly", guarded<setDetectAnomaly>}, {"isDetectAnomaly", guarded<isDetectAnomaly>}};
 }
 

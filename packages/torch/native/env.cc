@@ -5,6 +5,7 @@
 
 #include <unordered_set>
 
+#include "engine.h"
 #include "exchange.h"
 #include "handle.h"
 
@@ -224,6 +225,7 @@ NAPI_MODULE_INIT() {
       },
       environment.get());
   try {
+    installEngine();
     startRandom(*environment);
     addExports(*environment, exports, {{"initialize", guarded<initialize>},
                                        {"threadId", guarded<threadId>},

@@ -1,8 +1,6 @@
 // Hooks over the tensors that operators save for the backward pass: JavaScript decides what is kept and how it comes back.
-#include <torch/csrc/autograd/engine.h>
-#include <torch/csrc/autograd/saved_variable_hooks.h>
-
 #include "convert.h"
+#include "engine.h"
 #include "exchange.h"
 
 namespace levin {
@@ -43,19 +41,6 @@ struct SavedHooks : torch::autograd::SavedVariableHooks {
   std::unique_ptr<JsReference> packed;
 };
 
-// libtorch asks its engine for the hooks of a tensor that is about to be saved; only Python's engine has an answer.
-struct HookingEngine : torch::autograd::Engine {
-  std::unique_ptr<torch::autograd::SavedVariableHooks> get_default_saved_variable_hooks() override {
-    if (hookPairs.empty() || hookPairs.back() == nullptr) return nullptr;
-    return std::make_unique<SavedHooks>(hookPairs.back());
-  }
-};
-
-torch::autograd::Engine& hookingEngine() {
-  static auto* engine = new HookingEngine;  // lives as long as its threads: to the end of the process
-  return *engine;
-}
-
 // pushSavedHooks(pack, unpack) or pushSavedHooks(null): the depth to give to popSavedHooks().
 napi_value pushSavedHooks(Environment& environment, const Arguments& arguments) {
   if (isNullish(environment, arguments[0])) {
@@ -66,7 +51,6 @@ napi_value pushSavedHooks(Environment& environment, const Arguments& arguments) 
       if (arguments[i] != nullptr) check(environment, napi_typeof(environment.env, arguments[i], &type));
       if (type != napi_function) throw ArgumentError("savedTensorsHooks: pack and unpack must be functions");
     }
-    torch::autograd::set_default_engine_stub(hookingEngine);
     hookPairs.push_back(std::shared_ptr<HookPair>(new HookPair{{environment, arguments[0]}, {environment, arguments[1]}}));
   }
   return toJs(environment, static_cast<int64_t>(hookPairs.size()));
@@ -89,6 +73,11 @@ napi_value incrementVersion(Environment& environment, const Arguments& arguments
 }
 
 }  // namespace
+
+std::unique_ptr<torch::autograd::SavedVariableHooks> savedTensorHooks() {
+  if (hookPairs.empty() || hookPairs.back() == nullptr) return nullptr;
+  return std::make_unique<SavedHooks>(hookPairs.back());
+}
 
 std::vector<Export> savedHooksExports() {
   return {{"pushSavedHooks", guarded<pushSavedHooks>},

@@ -28,6 +28,18 @@ describe("anomaly detection", () => {
     expect(autograd.isAnomalyEnabled()).toBe(false);
   });
 
+  it("does so with hooks over saved tensors, too", () => {
+    const keep = (tensor: torch.Tensor) => tensor;
+    const run = () =>
+      autograd.detectAnomaly(() =>
+        autograd.graph.savedTensorsHooks(keep, keep, () => {
+          torch.tensor([-1], { requiresGrad: true }).sqrt().sum().backward();
+        }),
+      );
+    expect(run).toThrow(/SqrtBackward0.*nan/);
+    expect(warnings).toEqual([expect.stringMatching(/SqrtBackward0\. The forward operator was called at:\n/)]);
+  });
+
   it("tells of the graph that an operator of a second derivative belongs to", () => {
     const run = () =>
       autograd.detectAnomaly(() => {

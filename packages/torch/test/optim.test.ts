@@ -33,6 +33,51 @@ describe("an optimizer", () => {
     expect([optimizer.state.has(moved), optimizer.state.has(still)]).toEqual([true, false]);
   });
 
+  it("leaves a parameter out in the one step where it has no gradient", () => {
+    const [always, once] = [withGrad(parameter(0), 1), withGrad(parameter(0), 1)];
+    const optimizer = new optim.SGD([always, once], { lr: 1 });
+    optimizer.step();
+    once.grad = null;
+    optimizer.step();
+    once.grad = tensor([1]);
+    optimizer.step();
+    expect([valuesOf(always), valuesOf(once)]).toEqual([[-3], [-2]]);
+  });
+
+  it("goes on with gradients of another type once the parameters have that type", () => {
+    const param = withGrad(parameter(0), 1);
+    const optimizer = new optim.SGD([param], { lr: 1 });
+    optimizer.step();
+    optimizer.step();
+    param.grad = null;
+    param.data = param.data.double();
+    param.grad = tensor([0.1], { dtype: "float64" });
+    optimizer.step();
+    expect([param.dtype, valuesOf(param)]).toEqual(["float64", [-2.1]]);
+  });
+
+  it("frees the gradients that are cleared, whether the update succeeds or fails", () => {
+    class Picky extends optim.SGD {
+      fails = false;
+      protected override update(...args: Parameters<optim.SGD["update"]>): void {
+        if (this.fails) throw new Error("no");
+        super.update(...args);
+      }
+    }
+    const param = withGrad(parameter(0), 1);
+    const optimizer = new Picky([param], { lr: 1 });
+    optimizer.step();
+    optimizer.step();
+    const { liveTensors } = memory.memoryStats();
+    for (const fails of [false, true, false]) {
+      optimizer.fails = fails;
+      if (fails) expect(() => optimizer.step()).toThrow("no");
+      else optimizer.step();
+      expect(memory.memoryStats().liveTensors).toBe(liveTensors);
+    }
+    expect(valuesOf(param)).toEqual([-4]);
+  });
+
   it("trains a network", () => {
     manualSeed(0);
     const net = new nn.Sequential(new nn.Linear(2, 16), new nn.Tanh(), new nn.Linear(16, 1));

@@ -42,7 +42,11 @@ const known = new WeakMap<object, KnownKinds>();
  * Calls a function with the parameters of a group that have gradients, by device, type and size. The gradients are there for the time of
  * the call only: their memory is free as soon as they are cleared, and not when these objects are collected.
  */
-export function forEachBatch(group: { params: Tensor[] }, oneByOne: boolean, use: (batch: Batch) => void): void {
+export function forEachBatch(
+  group: { params: Tensor[] },
+  oneByOne: boolean,
+  use: (batch: Batch) => void,
+): void {
   const known = group.params.length > 0 && !oneByOne ? kindsOf(group) : null;
   if (known === null || known.same === null) {
     for (const batch of batchesOf(group, oneByOne)) useAndDispose(batch, use);
@@ -109,7 +113,8 @@ function kindsOf(group: { params: Tensor[] }): KnownKinds {
   const first = params[0] as Tensor;
   const kindNumber = native.kindNumber(first.handle);
   const before = known.get(group);
-  if (before !== undefined && before.kindNumber === kindNumber && isSameList(before.params, params)) return before;
+  if (before !== undefined && before.kindNumber === kindNumber && isSameList(before.params, params))
+    return before;
   const each = new Map(params.map((param) => [param, kindOf(param)]));
   const kind = each.get(first) as Kind;
   const same = [...each.values()].every((other) => isSame(kind, other));
