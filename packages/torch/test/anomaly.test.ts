@@ -37,7 +37,9 @@ describe("anomaly detection", () => {
         }),
       );
     expect(run).toThrow(/SqrtBackward0.*nan/);
-    expect(warnings).toEqual([expect.stringMatching(/SqrtBackward0\. The forward operator was called at:\n/)]);
+    expect(warnings).toEqual([
+      expect.stringMatching(/SqrtBackward0\. The forward operator was called at:\n/),
+    ]);
   });
 
   it("tells of the graph that an operator of a second derivative belongs to", () => {
