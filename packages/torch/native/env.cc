@@ -226,6 +226,7 @@ NAPI_MODULE_INIT() {
       environment.get());
   try {
     installEngine();
+    keepFreedMemory();
     startRandom(*environment);
     addExports(*environment, exports, {{"initialize", guarded<initialize>},
                                        {"threadId", guarded<threadId>},

@@ -1,8 +1,13 @@
 #include "handle.h"
 
+#ifdef __linux__
+#include <malloc.h>
+#endif
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <cstring>
 #include <unordered_map>
 #include <utility>
 
@@ -151,6 +156,17 @@ int64_t threshold(const HandleCounts& counts) {
 }
 
 }  // namespace
+
+void keepFreedMemory() {
+#ifdef __GLIBC__
+  // a user's own settings count
+  const char* tunables = std::getenv("GLIBC_TUNABLES");
+  bool set = tunables != nullptr && std::strstr(tunables, "glibc.malloc.") != nullptr;
+  if (set || std::getenv("MALLOC_TRIM_THRESHOLD_") != nullptr || std::getenv("MALLOC_MMAP_THRESHOLD_") != nullptr) return;
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 256 << 20);
+#endif
+}
 
 void returnHandles(Environment& environment) {
   Handle* handle = std::exchange(environment.freeHandles, nullptr);
