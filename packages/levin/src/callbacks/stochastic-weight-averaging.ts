@@ -148,7 +148,7 @@ export class StochasticWeightAveraging extends Callback {
     this.resetBatchNormAndSaveState(module);
     const { fitLoop } = trainer;
     fitLoop.maxBatches++;
-    fitLoop.skipBackward = true;
+    fitLoop.optimization.skipBackward = true;
     this.#accumulateGradBatches = trainer.accumulateGradBatches;
     if (!Number.isFinite(fitLoop.maxBatches))
       throw wrong("training loaders without a length are not supported.");
@@ -188,7 +188,7 @@ export class StochasticWeightAveraging extends Callback {
   }
 
   override onTrainEpochEnd(trainer: Trainer): void {
-    trainer.fitLoop.skipBackward = false;
+    trainer.fitLoop.optimization.skipBackward = false;
   }
 
   override onTrainEnd(trainer: Trainer, module: LightningModule): void {
