@@ -1,3 +1,4 @@
+export type { EvaluateOptions, FitOptions, PredictOptions } from "./call-options.js";
 export { Callback } from "./callback.js";
 export { BackboneFinetuning, type BackboneFinetuningOptions } from "./callbacks/backbone-finetuning.js";
 export { BaseFinetuning, type Modules, type UnfreezeOptions } from "./callbacks/base-finetuning.js";
@@ -160,14 +161,7 @@ export { SingleDeviceStrategy, type SingleDeviceStrategyOptions } from "./strate
 export type { AllGatherOptions, Strategy } from "./strategies/strategy.js";
 export { type LayerSummary, type SummarizeOptions, Summary, summarize } from "./summary.js";
 export { measureFlops, Throughput, type ThroughputOptions, type ThroughputUpdate } from "./throughput.js";
-export {
-  type EvaluateOptions,
-  type FitOptions,
-  type PredictOptions,
-  type Stage,
-  Trainer,
-  type TrainerState,
-} from "./trainer.js";
+export { type Stage, Trainer, type TrainerState } from "./trainer.js";
 export type { TrainerOptions } from "./trainer-options.js";
 export type { ScaleBatchSizeOptions } from "./tuner/batch-size.js";
 export { LRFinder, type LRFinderMode, type LRFindOptions } from "./tuner/lr-finder.js";

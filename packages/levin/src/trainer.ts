@@ -1,6 +1,7 @@
 import type { amp, BackwardOptions, Device, optim, Tensor } from "@levin/torch";
 import * as torch from "@levin/torch";
 import { beginRun, checkRun, throwIfOvertaken } from "./active-runs.js";
+import { type EvaluateOptions, type FitOptions, type PredictOptions, readData } from "./call-options.js";
 import type { Callback } from "./callback.js";
 import { Checkpoint as CheckpointCallback } from "./callbacks/checkpoint.js";
 import { addDefaultCallbacks, mergeCallbacks } from "./callbacks/defaults.js";
@@ -11,17 +12,13 @@ import { type Checkpoint, dumpCheckpoint, restoreModules, restoreTraining } from
 import { requeue } from "./checkpoint/requeue.js";
 import { selectCheckpointPath } from "./checkpoint/resume.js";
 import { StorageQueue } from "./checkpoint/storage.js";
-import { closest } from "./closest.js";
-import { type CombinedLoader, isLoader, type Loaders, lengthOf } from "./combined-loader.js";
 import { LightningDataModule } from "./data-module.js";
 import { describe } from "./describe.js";
 import {
-  asynchronousHook,
   awaitModule,
   callDataModule,
   callModule,
   dispatch,
-  dispatchSync,
   type HookTable,
   isOverridden,
   makeHookTable,
@@ -40,26 +37,22 @@ import { Logging } from "./logging/logging.js";
 import type { Results } from "./logging/results.js";
 import { EvaluationLoop } from "./loops/evaluate.js";
 import { FitLoop } from "./loops/fit.js";
+import { backward, makeOptimizerRun } from "./loops/gradients.js";
 import { PredictionLoop } from "./loops/predict.js";
 import { resetProgress } from "./loops/progress.js";
-import { type BatchLimit, isZero, type LoaderSource, limitBatches } from "./loops/source.js";
+import { type BatchLimit, isZero, type LoaderSource } from "./loops/source.js";
 import { makeTransfer, type Transfer } from "./loops/transfer.js";
 import { note, warn } from "./messages.js";
 import { attachment, LightningModule } from "./module.js";
 import { checkModule } from "./module-checks.js";
-import {
-  LightningOptimizer,
-  type OptimizerRun,
-  parseOptimizers,
-  type SchedulerConfig,
-} from "./optimizers.js";
+import { LightningOptimizer, parseOptimizers, type SchedulerConfig } from "./optimizers.js";
 import { MixedPrecision } from "./precision/mixed.js";
 import type { Precision, PrecisionName } from "./precision/precision.js";
 import { TruePrecision } from "./precision/true.js";
 import { PassThroughProfiler } from "./profilers/pass-through.js";
 import type { Profiler } from "./profilers/profiler.js";
 import { makeProfiler } from "./profilers/profilers.js";
-import { combineRecorders, isRecorder, type Recorder, record, recordIf } from "./profilers/recorder.js";
+import { combineRecorders, isRecorder, type Recorder, recordIf } from "./profilers/recorder.js";
 import { isolateRng } from "./rng.js";
 import { RunSignals } from "./signals.js";
 import { SingleDeviceStrategy } from "./strategies/single-device.js";
@@ -76,40 +69,6 @@ export interface TrainerState {
   status: "initializing" | "running" | "finished" | "interrupted";
   fn: TrainerFunction | null;
   stage: Stage | null;
-}
-
-/** Options of `trainer.fit`. */
-export interface FitOptions {
-  /** The loader(s) of training; not together with `datamodule`. */
-  trainDataloaders?: Loaders | LightningDataModule | null;
-  /** The loader(s) of validation; not together with `datamodule`. */
-  valDataloaders?: Loaders | null;
-  /** Where the loaders come from. Default: the module has them. */
-  datamodule?: LightningDataModule | null;
-  /** The checkpoint to go on from: a path, "best" or "last". */
-  ckptPath?: string | null;
-  /** Checkpoints are always read without executing anything; for the sake of Lightning's signature. */
-  weightsOnly?: boolean | null;
-}
-
-/** Options of `trainer.validate` and `trainer.test`. */
-export interface EvaluateOptions {
-  /** The loader(s); not together with `datamodule`. */
-  dataloaders?: Loaders | LightningDataModule | null;
-  /** Where the loaders come from. Default: the module has them. */
-  datamodule?: LightningDataModule | null;
-  /** The checkpoint whose weights are used: a path, "best" or "last". Default: the module's, if one is given, else the best. */
-  ckptPath?: string | null;
-  /** Whether the results are printed. Default: true. */
-  verbose?: boolean;
-  /** Checkpoints are always read without executing anything; for the sake of Lightning's signature. */
-  weightsOnly?: boolean | null;
-}
-
-/** Options of `trainer.predict`. */
-export interface PredictOptions extends Omit<EvaluateOptions, "verbose"> {
-  /** Whether the predictions are kept and returned. Default: true. */
-  returnPredictions?: boolean | null;
 }
 
 /** What belongs to one call of the trainer. */
@@ -588,68 +547,15 @@ export class Trainer {
     );
     this.optimizers = optimizers;
     this.lrSchedulerConfigs = schedulers;
-    this.lightningOptimizers = optimizers.map(
-      (optimizer) => new LightningOptimizer(optimizer, this.#optimizerRun),
-    );
+    const run = makeOptimizerRun(this);
+    this.lightningOptimizers = optimizers.map((optimizer) => new LightningOptimizer(optimizer, run));
     this.strategy.setupOptimizers(optimizers);
   }
 
-  readonly #optimizerRun: OptimizerRun = {
-    step: (optimizer, closure) =>
-      this.strategy.precision.optimizerStep(optimizer, closure as (() => Tensor | null) | null, {
-        afterClosure: this.#afterClosure,
-        isAutomatic: this.run.module.automaticOptimization,
-      }),
-    toggle: (optimizer) => this.run.module.toggleOptimizer(optimizer),
-    untoggle: (optimizer) => this.run.module.untoggleOptimizer(optimizer),
-    beforeStep: () => {
-      if (!this.run.module.automaticOptimization) {
-        const { manualStep } = this.fitLoop.progress;
-        manualStep.total.ready++;
-        manualStep.current.ready++;
-      }
-    },
-    afterStep: () => {
-      if (!this.run.module.automaticOptimization) {
-        const { manualStep } = this.fitLoop.progress;
-        manualStep.total.completed++;
-        manualStep.current.completed++;
-      }
-    },
-  };
-
   /** Computes the gradients of a loss, with the hooks around it. */
   backward(loss: Tensor, options?: BackwardOptions): void {
-    const { recorder } = this.run;
-    if (recorder === null) return this.#backward(loss, options);
-    const action = `[Strategy]${this.strategy.constructor.name}.backward`;
-    record(recorder, action, () => this.#backward(loss, options));
+    backward(this, loss, options);
   }
-
-  #backward(loss: Tensor, options?: BackwardOptions): void {
-    const { hooks, module } = this.run;
-    const scaled = this.strategy.precision.scaleLoss(loss);
-    dispatchSync(hooks.onBeforeBackward, scaled);
-    const pending: unknown = withHook(module, "backward", () =>
-      options ? module.backward(scaled, options) : module.backward(scaled),
-    );
-    if (isThenable(pending)) throw asynchronousHook("backward");
-    dispatchSync(hooks.onAfterBackward);
-  }
-
-  /** What happens between the gradients and the change of the parameters. */
-  readonly #afterClosure = (optimizer: optim.Optimizer): void => {
-    const { hooks, module } = this.run;
-    dispatchSync(hooks.onBeforeOptimizerStep, optimizer);
-    if (!module.automaticOptimization) return;
-    const pending: unknown = callModule(module, "configureGradientClipping", () =>
-      module.configureGradientClipping(optimizer, {
-        gradientClipVal: this.gradientClipVal,
-        gradientClipAlgorithm: this.gradientClipAlgorithm,
-      }),
-    );
-    if (isThenable(pending)) throw asynchronousHook("configureGradientClipping");
-  };
 
   #logHparams(module: LightningModule): void {
     if (this.loggers.length === 0) return;
@@ -796,29 +702,6 @@ export class Trainer {
   /** Calls a function as part of a hook, for `log`. */
   withCurrentHook<T>(name: string, call: () => T): T {
     return withHook(this.run.module, name, call);
-  }
-
-  // Data
-
-  /** A loader as this run reads it. */
-  prepareLoader(
-    loader: unknown,
-    options: { overfit: boolean; stage: "train" | "val" | "test" | "predict" },
-  ): unknown {
-    if (options.overfit) return this.strategy.processLoader(withoutShuffling(loader, options.stage));
-    if (options.stage !== "train" && shuffles(loader)) {
-      warn(`The ${options.stage} loader shuffles, which changes nothing but the order: turn shuffle off.`);
-    }
-    return this.strategy.processLoader(loader);
-  }
-
-  /** How many batches are read of each loader. */
-  limitsOf(loader: CombinedLoader, limit: BatchLimit, name: string): number[] {
-    return loader.flattened.map((each) => {
-      const length = lengthOf(each) ?? Number.POSITIVE_INFINITY;
-      if (length === 0) warn(`A loader that ${name} is about has no batches. Is that intended?`);
-      return limitBatches(length, limit, name);
-    });
   }
 
   // Checkpoints
@@ -1198,68 +1081,6 @@ function makePrecision(name: PrecisionName, device: Device): Precision {
   return name === "16-mixed" || name === "bf16-mixed"
     ? new MixedPrecision(name, device)
     : new TruePrecision(name);
-}
-
-const dataOptions: Readonly<Record<TrainerFunction | "explain", readonly string[]>> = {
-  fit: ["trainDataloaders", "valDataloaders", "datamodule", "ckptPath", "weightsOnly"],
-  explain: ["trainDataloaders", "valDataloaders", "datamodule", "verbose"],
-  validate: ["dataloaders", "datamodule", "ckptPath", "verbose", "weightsOnly"],
-  test: ["dataloaders", "datamodule", "ckptPath", "verbose", "weightsOnly"],
-  predict: ["dataloaders", "datamodule", "ckptPath", "returnPredictions", "weightsOnly"],
-};
-
-function readData<T extends { datamodule?: LightningDataModule | null }>(
-  options: T | LightningDataModule,
-  fn: TrainerFunction | "explain",
-  ...loaders: (keyof T)[]
-): T {
-  const read = options instanceof LightningDataModule ? ({ datamodule: options } as T) : { ...options };
-  const known = dataOptions[fn];
-  if (typeof options !== "object" || options === null || isLoader(options)) {
-    throw new MisconfigurationError(
-      `trainer.${fn}() was given ${describe(options)}; after the module it takes an object of options, such as { ${known[0]}: loader }.`,
-    );
-  }
-  for (const name of Object.keys(read)) {
-    if (known.includes(name)) continue;
-    const meant = closest(name, known);
-    throw new MisconfigurationError(
-      `trainer.${fn}({ ${name} }) ${meant ? `should be ${meant}` : `is none of the options: ${known.join(", ")}`}.`,
-    );
-  }
-  if (read.datamodule != null && !(read.datamodule instanceof LightningDataModule)) {
-    throw new MisconfigurationError(
-      `trainer.${fn}({ datamodule }) was given ${describe(read.datamodule)}; it is a LightningDataModule. Loaders are given as ${known[0]}.`,
-    );
-  }
-  for (const name of loaders) {
-    if (read[name] instanceof LightningDataModule && !read.datamodule) {
-      read.datamodule = read[name] as LightningDataModule;
-      delete read[name];
-    }
-    if (read[name] != null && read.datamodule) {
-      throw new MisconfigurationError(
-        `trainer.${fn}() was given both ${String(name)} and datamodule: give one of them.`,
-      );
-    }
-  }
-  return read;
-}
-
-/** Whether a loader gives its samples in a random order. */
-function shuffles(loader: unknown): boolean {
-  const { DataLoader, RandomSampler } = torch.data;
-  return loader instanceof DataLoader && loader.sampler instanceof RandomSampler;
-}
-
-/** The loader with its samples in order. */
-function withoutShuffling(loader: unknown, stage: string): unknown {
-  const { DataLoader, SequentialSampler } = torch.data;
-  if (!(loader instanceof DataLoader)) return loader;
-  if (loader.sampler === null || loader.sampler instanceof SequentialSampler) return loader;
-  warn(`overfitBatches is set, but the ${stage} loader shuffles: it is read in order.`);
-  const { shuffle: _, sampler: __, ...kept } = loader.options;
-  return new DataLoader(loader.dataset as never, kept as never);
 }
 
 function describeError(error: unknown): string {

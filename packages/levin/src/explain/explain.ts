@@ -2,6 +2,7 @@ import { mergeCallbacks } from "../callbacks/defaults.js";
 import type { CombinedLoader, CombinedLoaderMode } from "../combined-loader.js";
 import type { LightningDataModule } from "../data-module.js";
 import { isOverridden } from "../dispatch.js";
+import { limitsOf } from "../loops/prepare-loader.js";
 import { type BatchLimit, isZero, type LoaderMethod, LoaderSource } from "../loops/source.js";
 import { LightningModule } from "../module.js";
 import { isThenable } from "../thenable.js";
@@ -39,7 +40,7 @@ export async function explainFit(
     try {
       const made = source.instance === loaders ? loaders : callLoader(source.instance, method);
       const combined = source.combine(isThenable(made) ? await made : made, mode);
-      combined.limits = trainer.limitsOf(combined, limit, name);
+      combined.limits = limitsOf(combined, limit, name);
       return combined;
     } catch (error) {
       problems.push(`${method} cannot be made before the fit: ${(error as Error).message}`);

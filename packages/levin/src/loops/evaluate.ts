@@ -10,6 +10,7 @@ import { isThenable } from "../thenable.js";
 import type { Trainer } from "../trainer.js";
 import { Fetcher } from "./fetcher.js";
 import { Pace } from "./pace.js";
+import { limitsOf, prepareLoader } from "./prepare-loader.js";
 import {
   type BatchProgress,
   evaluationProgressState,
@@ -273,14 +274,14 @@ export class EvaluationLoop {
     const loader = this.source.combine(await this.source.request(trainer), "sequential");
     trainer.strategy.barrier();
     loader.flattened = loader.flattened.map((each) =>
-      trainer.prepareLoader(each, {
+      prepareLoader(trainer.strategy, each, {
         overfit: this.purpose === "fit" && trainer.overfits,
         stage: testing ? "test" : "val",
       }),
     );
     this.loader = loader;
     const name = testing ? "limitTestBatches" : "limitValBatches";
-    this.#limits = trainer.limitsOf(loader, limit, name);
+    this.#limits = limitsOf(loader, limit, name);
     this.#seenBatches = [];
   }
 

@@ -14,6 +14,7 @@ import { EvaluationLoop } from "./evaluate.js";
 import { Fetcher } from "./fetcher.js";
 import { Optimization } from "./optimization.js";
 import { Pace } from "./pace.js";
+import { limitsOf, prepareLoader } from "./prepare-loader.js";
 import { advance, type FitProgress, fitProgressState, newFitProgress, resetProgress } from "./progress.js";
 import { Restart } from "./restart.js";
 import { stepSchedulers } from "./schedulers.js";
@@ -373,10 +374,10 @@ export class FitLoop {
       throw new MisconfigurationError("trainDataloaders is an empty list: there is no loader to train with.");
     trainer.strategy.barrier();
     combined.flattened = combined.flattened.map((loader) =>
-      trainer.prepareLoader(loader, { overfit: trainer.overfits, stage: "train" }),
+      prepareLoader(trainer.strategy, loader, { overfit: trainer.overfits, stage: "train" }),
     );
     this.loader = combined;
-    combined.limits = trainer.limitsOf(combined, trainer.limitTrainBatches, "limitTrainBatches");
+    combined.limits = limitsOf(combined, trainer.limitTrainBatches, "limitTrainBatches");
     if (this.restart.active && this.restart.loaderStates.length > 0) {
       combined.loadStateDicts(this.restart.loaderStates);
       this.restart.loaderStates = [];

@@ -11,6 +11,7 @@ import { recordedStep } from "./evaluate.js";
 import { Fetcher } from "./fetcher.js";
 import { Pace } from "./pace.js";
 import { makePredictionLoader, type PredictionLoader } from "./prediction-loader.js";
+import { limitsOf, prepareLoader } from "./prepare-loader.js";
 import {
   type BatchProgress,
   newBatchProgress,
@@ -175,12 +176,15 @@ export class PredictionLoop {
     trainer.strategy.barrier();
     const recordsIndices = this.#writers.length > 0;
     this.#loaders = loader.flattened.map((each) =>
-      makePredictionLoader(trainer.prepareLoader(each, { overfit: false, stage: "predict" }), recordsIndices),
+      makePredictionLoader(
+        prepareLoader(trainer.strategy, each, { overfit: false, stage: "predict" }),
+        recordsIndices,
+      ),
     );
     loader.flattened = this.#loaders.map((each) => each.loader);
     for (const each of loader.flattened)
       setSamplerEpoch(each, trainer.fitLoop.progress.epoch.current.processed);
-    this.maxBatches = trainer.limitsOf(loader, trainer.limitPredictBatches, "limitPredictBatches");
+    this.maxBatches = limitsOf(loader, trainer.limitPredictBatches, "limitPredictBatches");
     this.loader = loader;
   }
 

@@ -1,3 +1,4 @@
+import type { EvaluateOptions, FitOptions } from "../call-options.js";
 import { BatchSizeFinder } from "../callbacks/batch-size-finder.js";
 import { LearningRateFinder } from "../callbacks/learning-rate-finder.js";
 import type { LightningDataModule } from "../data-module.js";
@@ -5,7 +6,7 @@ import { describe } from "../describe.js";
 import { MisconfigurationError } from "../errors.js";
 import type { TrainerFunction } from "../hooks.js";
 import type { LightningModule } from "../module.js";
-import { type EvaluateOptions, type FitOptions, Trainer } from "../trainer.js";
+import { Trainer } from "../trainer.js";
 import type { ScaleBatchSizeOptions } from "./batch-size.js";
 import type { LRFinder, LRFindOptions } from "./lr-finder.js";
 
