@@ -76,19 +76,38 @@ void checkGradients(const variable_list& roots, const variable_list& gradients, 
   }
 }
 
-// The gradient with which a pass from one number on the CPU begins: made once, as long as it is still 1, for a hook may have changed it.
-// Undefined for all other roots.
-at::Tensor keptOne(const at::Tensor& root) {
-  thread_local at::Tensor kept[2];
-  at::ScalarType dtype = root.scalar_type();
-  if (root.dim() != 0 || (dtype != at::kFloat && dtype != at::kDouble)) return {};
-  at::Tensor& one = kept[dtype == at::kDouble];
-  if (!one.defined() || !(dtype == at::kDouble ? *one.const_data_ptr<double>() == 1 : *one.const_data_ptr<float>() == 1)) {
+// Whether a tensor is one number on the CPU, dense, and in no transform.
+bool isPlainNumber(const at::Tensor& tensor, at::ScalarType dtype) {
+  static const c10::DispatchKeySet plain = [] {
     c10::InferenceMode recorded(false);
-    one = at::ones({}, dtype);
+    return at::empty({}).key_set();
+  }();
+  return tensor.key_set() == plain && tensor.dim() == 0 && tensor.scalar_type() == dtype;
+}
+
+template <typename T>
+bool isOne(const at::Tensor& tensor) {
+  constexpr at::ScalarType dtype = c10::CppTypeToScalarType<T>::value;
+  return tensor.defined() && isPlainNumber(tensor, dtype) && !tensor.requires_grad() && tensor.storage_offset() == 0 &&
+         tensor.storage().nbytes() >= sizeof(T) && *tensor.const_data_ptr<T>() == 1;
+}
+
+template <typename T>
+at::Tensor keptOne() {
+  thread_local at::Tensor one;
+  if (!isOne<T>(one)) {
+    c10::InferenceMode recorded(false);
+    one = at::ones({}, c10::CppTypeToScalarType<T>::value);
   }
-  // on the CPU, dense, and in no transform
-  return one.key_set() == root.key_set() ? one : at::Tensor();
+  return one;
+}
+
+// The gradient with which a pass from one number on the CPU begins: made once, as long as it is as it was, for a hook may have changed it.
+// Undefined for all other roots.
+at::Tensor firstGradient(const at::Tensor& root) {
+  if (isPlainNumber(root, at::kFloat)) return keptOne<float>();
+  if (isPlainNumber(root, at::kDouble)) return keptOne<double>();
+  return {};
 }
 
 std::optional<bool> optionalBool(Environment& environment, napi_value value, const char* what) {
@@ -107,7 +126,7 @@ napi_value backward(Environment& environment, const Arguments& arguments) {
   variable_list inputs;
   if (!isNullish(environment, arguments[4])) inputs = unwrapTensors(environment, arguments[4], "backward: inputs");
   if (gradients.empty() && tensors.size() == 1) {
-    if (at::Tensor one = keptOne(tensors[0]); one.defined()) gradients.push_back(std::move(one));
+    if (at::Tensor one = firstGradient(tensors[0]); one.defined()) gradients.push_back(std::move(one));
   }
   whileServing(environment, needsHelper(tensors),
                [&] { torch::autograd::backward(tensors, gradients, retain, create, inputs); });

@@ -76,6 +76,34 @@ describe("backward", () => {
   });
 });
 
+describe("a hook that changes the gradient with which a pass begins", () => {
+  const changes: Record<string, (gradient: Tensor) => unknown> = {
+    value: (gradient) => gradient.fill_(4),
+    shape: (gradient) => gradient.unsqueeze_(0),
+    size: (gradient) => gradient.resize_([0]),
+    storage: (gradient) => gradient.set_(torch.zeros([3])),
+    type: (gradient) => {
+      gradient.data = torch.zeros([], { dtype: "float64" });
+    },
+    requiresGrad: (gradient) => {
+      gradient.requiresGrad = true;
+    },
+    life: (gradient) => gradient.dispose(),
+  };
+  it.each(Object.keys(changes))("changes no later pass: its %s", (name) => {
+    const loss = leaf(1, 2).sum();
+    loss.registerHook((gradient) => void changes[name]?.(gradient));
+    try {
+      loss.backward();
+    } catch (error) {
+      expect(error).toBeInstanceOf(OperatorError);
+    }
+    const x = leaf(1, 2);
+    x.sum().backward();
+    expect([x.grad?.toArray(), x.grad?.requiresGrad]).toEqual([[1, 1], false]);
+  });
+});
+
 describe("grad", () => {
   it("gives gradients without touching the leaves, of any order", () => {
     const x = leaf(3);
