@@ -80,7 +80,7 @@ bool isHandle(const void* pointer) {
 // What a handle costs beside its storage: the TensorImpl, the JavaScript objects, often a node of the graph.
 constexpr int64_t kOverhead = 1024;
 // A collection of few handles finds their memory still in the processor's cache, which makes the next ones faster.
-constexpr int64_t kMostMade = 1024;
+constexpr int64_t kMostMade = 256;
 constexpr int64_t kLeastThreshold = int64_t{16} << 20;
 constexpr int64_t kMostThreshold = int64_t{1} << 30;
 
@@ -163,8 +163,8 @@ void keepFreedMemory() {
   const char* tunables = std::getenv("GLIBC_TUNABLES");
   bool set = tunables != nullptr && std::strstr(tunables, "glibc.malloc.") != nullptr;
   if (set || std::getenv("MALLOC_TRIM_THRESHOLD_") != nullptr || std::getenv("MALLOC_MMAP_THRESHOLD_") != nullptr) return;
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);
-  mallopt(M_TRIM_THRESHOLD, 256 << 20);
+  mallopt(M_MMAP_THRESHOLD, 24 << 20);
+  mallopt(M_TRIM_THRESHOLD, 64 << 20);
 #endif
 }
 

@@ -41,7 +41,7 @@ std::vector<at::Tensor> unwrapTensors(Environment& environment, napi_value value
 bool refill(Environment& environment, const std::vector<napi_value>& handles, const std::vector<at::Tensor>& tensors);
 
 // Tells the allocator to keep memory that a collection frees, since the next steps need as much again: by default it gives it back to the
-// system, and new memory has to be cleared page by page. Blocks of more than 32 MiB are given back at once, as by default.
+// system, and new memory has to be cleared page by page. Blocks of more than 24 MiB are given back at once.
 void keepFreedMemory();
 
 // Gives the unused handles of an environment that ends to the others.
