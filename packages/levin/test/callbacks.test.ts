@@ -1,5 +1,4 @@
-import { mkdtempSync, readdirSync, readlinkSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readlinkSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import * as torch from "@levin/torch";
 import { nn, optim, type Tensor } from "@levin/torch";
@@ -20,14 +19,11 @@ import {
   Trainer,
   type TrainerOptions,
 } from "levin";
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
+import { folder, useFolder } from "./folder.js";
 
-let folder = "";
 beforeAll(() => setQuiet(true));
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "levin-"));
-});
-afterEach(() => rmSync(folder, { recursive: true }));
+useFolder();
 
 /** Logs the given values as `v`, one in each epoch's validation. */
 class Net extends LightningModule<Tensor> {

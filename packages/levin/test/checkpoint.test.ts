@@ -1,5 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import * as torch from "@levin/torch";
 import { nn, optim, serialization, type Tensor } from "@levin/torch";
@@ -11,14 +10,11 @@ import {
   Trainer,
   type TrainerOptions,
 } from "levin";
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
+import { folder, useFolder } from "./folder.js";
 
-let folder = "";
 beforeAll(() => setQuiet(true));
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "levin-"));
-});
-afterEach(() => rmSync(folder, { recursive: true }));
+useFolder();
 
 class Net extends LightningModule<Tensor> {
   readonly layer: nn.Linear;

@@ -1,17 +1,14 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as torch from "@levin/torch";
 import { data, nn, optim, type Tensor } from "@levin/torch";
 import { LightningDataModule, LightningModule, setQuiet, Trainer } from "levin";
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
+import { folder, useFolder } from "./folder.js";
+import { quietTrainer } from "./quiet-trainer.js";
 
-let folder = "";
 beforeAll(() => setQuiet(true));
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "levin-"));
-});
-afterEach(() => rmSync(folder, { recursive: true }));
+useFolder();
 
 class Net extends LightningModule<Tensor> {
   readonly layer: nn.Linear;
@@ -48,16 +45,6 @@ class Data extends LightningDataModule<Tensor> {
   }
 }
 
-const trainer = () =>
-  new Trainer({
-    accelerator: "cpu",
-    logger: false,
-    maxEpochs: 1,
-    enableCheckpointing: false,
-    enableProgressBar: false,
-    enableModelSummary: false,
-  });
-
 describe("LightningDataModule", () => {
   it("is all that trainers take as datamodule", async () => {
     const fit = new Trainer({ accelerator: "cpu", logger: false }).fit(new Net(), {
@@ -87,7 +74,7 @@ describe("LightningDataModule", () => {
   it("comes back from a checkpoint with its hyperparameters and its state", async () => {
     const net = new Net();
     net.automaticOptimization = false;
-    const run = trainer();
+    const run = quietTrainer();
     await run.fit(net, new Data({ size: 7 }));
     const path = join(folder, "a.ckpt");
     run.saveCheckpoint(path);
@@ -112,7 +99,7 @@ describe("LightningModule", () => {
   it("gives its optimizers bare or in the run's hands, and lets one have the gradients", async () => {
     const net = new Net();
     net.automaticOptimization = false;
-    await trainer().fit(net, { trainDataloaders: new Set([torch.ones([1, 1])]) });
+    await quietTrainer().fit(net, { trainDataloaders: new Set([torch.ones([1, 1])]) });
     const [first] = net.optimizers<2>();
     const [bare] = net.optimizers<2>({ useLightningOptimizer: false });
     expect(first.optimizer).toBe(bare);
@@ -123,7 +110,7 @@ describe("LightningModule", () => {
   it("takes its hyperparameters from a file, where the checkpoint has none", async () => {
     const net = new Net({ width: 2 });
     net.automaticOptimization = false;
-    const run = trainer();
+    const run = quietTrainer();
     await run.fit(net, { trainDataloaders: new Set([torch.ones([1, 2])]) });
     const path = join(folder, "a.ckpt");
     run.saveCheckpoint(path);

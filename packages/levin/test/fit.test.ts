@@ -1,8 +1,9 @@
 import * as torch from "@levin/torch";
 import { nn, optim, type Tensor } from "@levin/torch";
-import type { StepOutput, TrainerOptions } from "levin";
-import { Callback, CombinedLoader, KeyboardInterrupt, LightningModule, setQuiet, Trainer } from "levin";
+import type { StepOutput } from "levin";
+import { Callback, CombinedLoader, KeyboardInterrupt, LightningModule, setQuiet, type Trainer } from "levin";
 import { beforeAll, describe, expect, it } from "vitest";
+import { quietTrainer } from "./quiet-trainer.js";
 
 beforeAll(() => setQuiet(true));
 
@@ -26,22 +27,11 @@ class Net extends LightningModule<Tensor> {
   }
 }
 
-const quietly = (options: TrainerOptions = {}): Trainer =>
-  new Trainer({
-    accelerator: "cpu",
-    maxEpochs: 1,
-    logger: false,
-    enableCheckpointing: false,
-    enableProgressBar: false,
-    enableModelSummary: false,
-    ...options,
-  });
-
 describe("fit", () => {
   it("takes one optimizer step per batch and counts epochs and steps", async () => {
     const net = new Net();
     const before = net.layer.weight.detach().clone();
-    const trainer = quietly({ maxEpochs: 2 });
+    const trainer = quietTrainer({ maxEpochs: 2 });
     await trainer.fit(net, { trainDataloaders: loader(3) });
     expect(net.seen).toEqual([
       "training 0",
@@ -92,7 +82,7 @@ describe("fit", () => {
         order.push("onTrainBatchEnd");
       }
     }
-    await quietly({ callbacks: [new Watcher()] }).fit(new Watched(), { trainDataloaders: loader(1) });
+    await quietTrainer({ callbacks: [new Watcher()] }).fit(new Watched(), { trainDataloaders: loader(1) });
     expect(order).toEqual([
       "callback onTrainBatchStart",
       "onTrainBatchStart",
@@ -118,7 +108,7 @@ describe("fit", () => {
     for (const Module of [Net, Slow]) {
       torch.manualSeed(0);
       const net = new Module();
-      const trainer = quietly();
+      const trainer = quietTrainer();
       await trainer.fit(net, { trainDataloaders: loader(3) });
       expect(net.seen).toHaveLength(3);
       weights.push(net.layer.weight.detach().toArray());
@@ -142,7 +132,7 @@ describe("fit", () => {
         order.push("module");
       }
     }
-    await quietly({ callbacks: [new Patient("a"), new Patient("b")] }).fit(new Last(), {
+    await quietTrainer({ callbacks: [new Patient("a"), new Patient("b")] }).fit(new Last(), {
       trainDataloaders: loader(1),
     });
     expect(order).toEqual(["a", "b", "module"]);
@@ -152,13 +142,13 @@ describe("fit", () => {
     const wrong = new Net();
     // @ts-expect-error the types refuse it as well
     wrong.onAfterBackward = async () => {};
-    await expect(quietly().fit(wrong, { trainDataloaders: loader(1) })).rejects.toThrow(
+    await expect(quietTrainer().fit(wrong, { trainDataloaders: loader(1) })).rejects.toThrow(
       /onAfterBackward returned a promise/,
     );
   });
 
   it("adds up gradients over batches, and steps on the last batch of an epoch", async () => {
-    const trainer = quietly({ accumulateGradBatches: 2 });
+    const trainer = quietTrainer({ accumulateGradBatches: 2 });
     await trainer.fit(new Net(), { trainDataloaders: loader(5) });
     expect(trainer.globalStep).toBe(3);
   });
@@ -176,7 +166,7 @@ describe("fit", () => {
         throw error;
       }
     }
-    const trainer = quietly({ callbacks: [new Told()] });
+    const trainer = quietTrainer({ callbacks: [new Told()] });
     const running = trainer.fit(new Failing(), { trainDataloaders: loader(1), valDataloaders: loader(1) });
     await expect(running).rejects.toBe(error);
     expect(told).toEqual([error]);
@@ -194,7 +184,7 @@ describe("fit", () => {
         told.push(exception);
       }
     }
-    const running = quietly({ callbacks: [new Interrupting()] }).fit(new Net(), {
+    const running = quietTrainer({ callbacks: [new Interrupting()] }).fit(new Net(), {
       trainDataloaders: loader(2),
     });
     await expect(running).rejects.toBeInstanceOf(KeyboardInterrupt);
@@ -211,7 +201,7 @@ describe("fit", () => {
         return super.trainingStep(batch, batchIdx);
       }
     }
-    await quietly().fit(new Busy(), { trainDataloaders: loader(10) });
+    await quietTrainer().fit(new Busy(), { trainDataloaders: loader(10) });
     clearInterval(timer);
     expect(ticks).toBeGreaterThan(1);
   });
@@ -221,7 +211,7 @@ describe("fit", () => {
       for (const batch of batches(3)) yield batch;
     }
     const net = new Net();
-    await quietly().fit(net, { trainDataloaders: { [Symbol.asyncIterator]: read } });
+    await quietTrainer().fit(net, { trainDataloaders: { [Symbol.asyncIterator]: read } });
     expect(net.seen).toEqual(["training 0", "training 1", "training 2"]);
   });
 
@@ -234,7 +224,7 @@ describe("fit", () => {
       }
     }
     const net = new Double();
-    await quietly({ precision: "64-true" }).fit(net, { trainDataloaders: loader(1) });
+    await quietTrainer({ precision: "64-true" }).fit(net, { trainDataloaders: loader(1) });
     expect([dtypes, net.dtype]).toEqual([["float64"], "float64"]);
   });
 });
@@ -247,7 +237,7 @@ describe("a trainer that is used again", () => {
         epochs.push(this.currentEpoch);
       }
     }
-    const trainer = quietly({ maxEpochs: 2 });
+    const trainer = quietTrainer({ maxEpochs: 2 });
     const fit = () => trainer.fit(new Watched(), { trainDataloaders: loader(1) });
     await fit();
     await fit();
@@ -265,7 +255,7 @@ describe("the closure of a training step", () => {
     class Idle extends Net {
       override optimizerStep() {}
     }
-    await expect(quietly().fit(new Idle(), { trainDataloaders: loader(1) })).rejects.toThrow(
+    await expect(quietTrainer().fit(new Idle(), { trainDataloaders: loader(1) })).rejects.toThrow(
       /closure.* was not called/,
     );
   });
@@ -281,7 +271,7 @@ describe("the closure of a training step", () => {
         return new Deaf(this.parameters(), { lr: 0.01 });
       }
     }
-    await expect(quietly().fit(new WithDeaf(), { trainDataloaders: loader(1) })).rejects.toThrow(
+    await expect(quietTrainer().fit(new WithDeaf(), { trainDataloaders: loader(1) })).rejects.toThrow(
       /closure.* was not called/,
     );
   });

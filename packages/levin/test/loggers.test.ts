@@ -1,5 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as torch from "@levin/torch";
 import { nn, optim, type Tensor } from "@levin/torch";
@@ -19,15 +18,13 @@ import {
   type TrainerOptions,
   WandbLogger,
 } from "levin";
-import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import { runProgram } from "./child.js";
+import { folder, useFolder } from "./folder.js";
+import { quietTrainer } from "./quiet-trainer.js";
 
-let folder = "";
 beforeAll(() => setQuiet(true));
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "levin-"));
-});
-afterEach(() => rmSync(folder, { recursive: true }));
+useFolder();
 
 class Net extends LightningModule<Tensor> {
   readonly layer = new nn.Linear(1, 1);
@@ -54,17 +51,10 @@ class Net extends LightningModule<Tensor> {
 const batches = (count: number) => new Set(Array.from({ length: count }, () => torch.ones([2, 1])));
 
 const fit = (logger: Logger | Logger[] | boolean, options: TrainerOptions = {}) =>
-  new Trainer({
-    accelerator: "cpu",
-    maxEpochs: 1,
-    logger,
-    logEveryNSteps: 1,
-    defaultRootDir: folder,
-    enableCheckpointing: false,
-    enableProgressBar: false,
-    enableModelSummary: false,
-    ...options,
-  }).fit(new Net(), { trainDataloaders: batches(2), valDataloaders: batches(1) });
+  quietTrainer({ logger, logEveryNSteps: 1, defaultRootDir: folder, ...options }).fit(new Net(), {
+    trainDataloaders: batches(2),
+    valDataloaders: batches(1),
+  });
 
 for (const make of [CSVLogger, JSONLLogger, TensorBoardLogger]) {
   describe(make.name, () => {

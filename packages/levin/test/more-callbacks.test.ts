@@ -1,5 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as torch from "@levin/torch";
 import { nn, optim, type Tensor } from "@levin/torch";
@@ -31,14 +30,11 @@ import {
   type TrainerOptions,
   TrainingSpikeException,
 } from "levin";
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
+import { folder, useFolder } from "./folder.js";
 
-let folder = "";
 beforeAll(() => setQuiet(true));
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "levin-"));
-});
-afterEach(() => rmSync(folder, { recursive: true }));
+useFolder();
 
 /** Its loss is the batch's value: the gradients are zero. */
 class Net extends LightningModule<Tensor> {

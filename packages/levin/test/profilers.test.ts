@@ -1,5 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as torch from "@levin/torch";
 import { nn, optim, type Tensor } from "@levin/torch";
@@ -13,17 +12,15 @@ import {
   setQuiet,
   Trainer,
 } from "levin";
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
+import { folder, useFolder } from "./folder.js";
+import { quietTrainer } from "./quiet-trainer.js";
 
-let folder = "";
 beforeAll(() => {
   setQuiet(true);
   torch.setNumThreads(1);
 });
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "levin-"));
-});
-afterEach(() => rmSync(folder, { recursive: true }));
+useFolder();
 
 class Net extends LightningModule<Tensor> {
   readonly layer = new nn.Linear(64, 64);
@@ -44,15 +41,7 @@ function heavyWork(input: Tensor): Tensor {
 }
 
 const fit = async (profiler: Profiler | "simple" | "advanced" | "pytorch", batches = 8) => {
-  const trainer = new Trainer({
-    accelerator: "cpu",
-    logger: false,
-    maxEpochs: 1,
-    profiler,
-    enableCheckpointing: false,
-    enableProgressBar: false,
-    enableModelSummary: false,
-  });
+  const trainer = quietTrainer({ profiler });
   const data = Array.from({ length: batches }, () => torch.randn([64, 64]));
   await trainer.fit(new Net(), { trainDataloaders: new Set(data) });
   return trainer;

@@ -1,14 +1,10 @@
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { runProgram } from "./child.js";
+import { folder, useFolder } from "./folder.js";
 
-let folder = "";
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "levin-"));
-});
-afterEach(() => rmSync(folder, { recursive: true }));
+useFolder();
 
 /** Trains without an end and without a single await, and tells what happens. */
 const program = `

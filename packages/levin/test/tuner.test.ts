@@ -11,11 +11,10 @@ import {
   LRFinder,
   type OptimizerConfiguration,
   setQuiet,
-  Trainer,
-  type TrainerOptions,
   Tuner,
 } from "levin";
 import { beforeAll, describe, expect, it } from "vitest";
+import { quietTrainer } from "./quiet-trainer.js";
 
 beforeAll(() => setQuiet(true));
 
@@ -47,21 +46,10 @@ class Rows extends LightningDataModule {
   }
 }
 
-const make = (options: TrainerOptions = {}) =>
-  new Trainer({
-    accelerator: "cpu",
-    logger: false,
-    maxEpochs: 1,
-    enableCheckpointing: false,
-    enableProgressBar: false,
-    enableModelSummary: false,
-    ...options,
-  });
-
 describe("Tuner.lrFind", () => {
   it("sets a hyperparameter, too", async () => {
     const module = new Net();
-    const finder = await new Tuner(make({ maxEpochs: 4 })).lrFind(module, {
+    const finder = await new Tuner(quietTrainer({ maxEpochs: 4 })).lrFind(module, {
       datamodule: new Rows(),
       numTraining: 30,
     });
@@ -71,7 +59,7 @@ describe("Tuner.lrFind", () => {
 
   it("leaves the module and the trainer as they were", async () => {
     const module = new Net();
-    const trainer = make();
+    const trainer = quietTrainer();
     const before = module.layer.weight.toArray();
     const { callbacks, maxSteps } = trainer;
     await new Tuner(trainer).lrFind(module, { datamodule: new Rows(), updateAttr: false, numTraining: 15 });
@@ -82,7 +70,7 @@ describe("Tuner.lrFind", () => {
   });
 
   it("does so where the search fails, too", async () => {
-    const trainer = make();
+    const trainer = quietTrainer();
     const module = new Net();
     module.most = 1;
     await expect(new Tuner(trainer).lrFind(module, { datamodule: new Rows() })).rejects.toThrow("no memory");
@@ -94,7 +82,7 @@ describe("Tuner.lrFind", () => {
 
   it("says what is wrong", async () => {
     const datamodule = new Rows();
-    const tuner = new Tuner(make());
+    const tuner = new Tuner(quietTrainer());
     await expect(tuner.lrFind(new Net({}), { datamodule })).rejects.toThrow(
       "lr, learningRate, learning_rate",
     );
@@ -104,11 +92,11 @@ describe("Tuner.lrFind", () => {
       "dataloaders is for the other",
     );
     await expect(tuner.lrFind(new Net(), { datamodule, mode: "cubic" as never })).rejects.toThrow("cubic");
-    const taken = new Tuner(make({ callbacks: new LearningRateFinder() }));
+    const taken = new Tuner(quietTrainer({ callbacks: new LearningRateFinder() }));
     await expect(taken.lrFind(new Net(), { datamodule })).rejects.toThrow(
       "LearningRateFinder callback already",
     );
-    expect(await new Tuner(make({ fastDevRun: true })).lrFind(new Net(), { datamodule })).toBe(null);
+    expect(await new Tuner(quietTrainer({ fastDevRun: true })).lrFind(new Net(), { datamodule })).toBe(null);
   });
 });
 
@@ -147,7 +135,7 @@ describe("Tuner.scaleBatchSize", () => {
     const module = new Net();
     module.most = 20;
     const datamodule = new Rows();
-    const size = await new Tuner(make()).scaleBatchSize(module, {
+    const size = await new Tuner(quietTrainer()).scaleBatchSize(module, {
       datamodule,
       mode: "binsearch",
       margin: 0.1,
@@ -161,12 +149,12 @@ describe("Tuner.scaleBatchSize", () => {
         throw new Error("something else");
       }
     }
-    const run = new Tuner(make()).scaleBatchSize(new Failing(), { datamodule: new Rows() });
+    const run = new Tuner(quietTrainer()).scaleBatchSize(new Failing(), { datamodule: new Rows() });
     await expect(run).rejects.toThrow("something else");
   });
 
   it("says what is wrong", async () => {
-    const tuner = new Tuner(make());
+    const tuner = new Tuner(quietTrainer());
     const datamodule = new Rows();
     await expect(tuner.scaleBatchSize(new Net(), { datamodule, batchArgName: "size" })).rejects.toThrow(
       "have a field size",
@@ -178,6 +166,8 @@ describe("Tuner.scaleBatchSize", () => {
       "from 0 to below 1",
     );
     expect(() => new BatchSizeFinder({ mode: "other" as never })).toThrow('"power" or "binsearch"');
-    expect(await new Tuner(make({ fastDevRun: true })).scaleBatchSize(new Net(), { datamodule })).toBe(null);
+    expect(
+      await new Tuner(quietTrainer({ fastDevRun: true })).scaleBatchSize(new Net(), { datamodule }),
+    ).toBe(null);
   });
 });

@@ -5,10 +5,10 @@ import {
   ModelCheckpoint,
   type OptimizerConfiguration,
   setQuiet,
-  Trainer,
   type TrainerOptions,
 } from "levin";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { quietTrainer } from "./quiet-trainer.js";
 
 let warnings: string[] = [];
 const keep = (warning: Error) => warnings.push(warning.message);
@@ -38,17 +38,7 @@ class Net extends LightningModule<Tensor> {
   }
 }
 
-const make = (options: TrainerOptions = {}) =>
-  new Trainer({
-    accelerator: "cpu",
-    maxEpochs: 1,
-    logger: false,
-    enableCheckpointing: false,
-    enableProgressBar: false,
-    enableModelSummary: false,
-    logEveryNSteps: 1,
-    ...options,
-  });
+const make = (options: TrainerOptions = {}) => quietTrainer({ logEveryNSteps: 1, ...options });
 
 /** What is warned of while something runs. */
 async function warningsOf(run: () => unknown): Promise<string[]> {

@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as torch from "@levin/torch";
 import { data, nn, optim, type Tensor } from "@levin/torch";
@@ -11,17 +10,14 @@ import {
   LightningModule,
   ModelCheckpoint,
   setQuiet,
-  Trainer,
   type TrainerOptions,
 } from "levin";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
+import { folder, useFolder } from "./folder.js";
+import { quietTrainer } from "./quiet-trainer.js";
 
-let folder: string;
-beforeEach(() => {
-  setQuiet(true);
-  folder = mkdtempSync(join(tmpdir(), "levin-wrong-"));
-});
-afterEach(() => rmSync(folder, { recursive: true }));
+useFolder();
+beforeEach(() => setQuiet(true));
 
 class Net extends LightningModule<[Tensor]> {
   readonly layer = new nn.Linear(2, 1);
@@ -38,17 +34,7 @@ class Net extends LightningModule<[Tensor]> {
 }
 
 const loader = () => new data.DataLoader(new data.TensorDataset(torch.ones([4, 2])), { batchSize: 2 });
-const make = (options: TrainerOptions = {}) =>
-  new Trainer({
-    accelerator: "cpu",
-    maxEpochs: 1,
-    defaultRootDir: folder,
-    logger: false,
-    enableCheckpointing: false,
-    enableProgressBar: false,
-    enableModelSummary: false,
-    ...options,
-  });
+const make = (options: TrainerOptions = {}) => quietTrainer({ defaultRootDir: folder, ...options });
 /** Fits a module with other methods. */
 const fit = (own: object = {}, options: TrainerOptions = {}) =>
   make(options).fit(Object.assign(new Net(), own), {
