@@ -25,15 +25,22 @@ export interface Batch {
 }
 
 interface KnownKinds {
-  readonly params: Tensor[];
+  readonly params: readonly Tensor[];
   readonly handles: readonly Handle[];
   readonly each: ReadonlyMap<Tensor, Kind>;
   /** Of the first parameter: another where it has moved. */
   readonly kindNumber: number;
   /** The kind of all, null where they differ. */
   readonly same: Kind | null;
-  /** What has stood for the gradients before, and was disposed of: it can do so again. */
-  lent: { grads: Tensor[]; handles: readonly Handle[] } | null;
+  /** What has stood for all gradients before, and was disposed of: it can do so again. */
+  lent: LentBatch | null;
+}
+
+/** A batch whose gradients are disposed of after use. */
+interface LentBatch {
+  readonly batch: Batch;
+  /** Of the gradients. */
+  readonly handles: readonly Handle[];
 }
 
 const known = new WeakMap<object, KnownKinds>();
@@ -47,32 +54,23 @@ export function forEachBatch(
   oneByOne: boolean,
   use: (batch: Batch) => void,
 ): void {
-  const known = group.params.length > 0 && !oneByOne ? kindsOf(group) : null;
-  if (known === null || known.same === null) {
-    for (const batch of batchesOf(group, oneByOne)) useAndDispose(batch, use);
+  const kinds = oneByOne || group.params.length === 0 ? null : kindsOf(group);
+  if (kinds?.lent && native.lendGrads(kinds.handles, kinds.lent.handles)) {
+    useAndDispose(kinds.lent, use);
     return;
   }
-  const { same: kind, params, handles, lent } = known;
-  if (lent !== null && native.lendGrads(handles, lent.handles)) {
-    try {
-      use({ kind, params, grads: lent.grads });
-    } finally {
-      native.disposeAll(lent.handles);
-    }
-    return;
-  }
-  for (const batch of batchesOf(group)) {
-    useAndDispose(batch, use);
-    if (batch.grads.length === params.length)
-      known.lent = { grads: batch.grads, handles: batch.grads.map((grad) => grad.handle) };
+  for (const batch of batchesOf(group, oneByOne)) {
+    const lent = { batch, handles: batch.grads.map((grad) => grad.handle) };
+    useAndDispose(lent, use);
+    if (kinds?.same && batch.grads.length === kinds.params.length) kinds.lent = lent;
   }
 }
 
-function useAndDispose(batch: Batch, use: (batch: Batch) => void): void {
+function useAndDispose({ batch, handles }: LentBatch, use: (batch: Batch) => void): void {
   try {
     use(batch);
   } finally {
-    for (const grad of batch.grads) grad.dispose();
+    native.disposeAll(handles);
   }
 }
 
