@@ -1,4 +1,4 @@
-import { closest } from "./closest.js";
+import { misnamed } from "./closest.js";
 import { isLoader, type Loaders } from "./combined-loader.js";
 import { LightningDataModule } from "./data-module.js";
 import { describe } from "./describe.js";
@@ -62,10 +62,7 @@ export function readData<T extends { datamodule?: LightningDataModule | null }>(
   }
   for (const name of Object.keys(read)) {
     if (known.includes(name)) continue;
-    const meant = closest(name, known);
-    throw new MisconfigurationError(
-      `trainer.${fn}({ ${name} }) ${meant ? `should be ${meant}` : `is none of the options: ${known.join(", ")}`}.`,
-    );
+    throw new MisconfigurationError(`trainer.${fn}({ ${name} }) ${misnamed(name, known)}.`);
   }
   if (read.datamodule != null && !(read.datamodule instanceof LightningDataModule)) {
     throw new MisconfigurationError(

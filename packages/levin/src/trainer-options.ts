@@ -2,7 +2,7 @@ import type { Device } from "@levin/torch";
 import * as torch from "@levin/torch";
 import { notAllowed } from "./argument-checks.js";
 import { Callback } from "./callback.js";
-import { closest } from "./closest.js";
+import { misnamed } from "./closest.js";
 import { type Duration, milliseconds } from "./duration.js";
 import { MisconfigurationError } from "./errors.js";
 import type { Logger } from "./loggers/logger.js";
@@ -235,9 +235,6 @@ export function readOptions(given: TrainerOptions): Settings {
   const overfits = (given.overfitBatches ?? 0) > 0;
   const checkValEveryNEpoch = given.checkValEveryNEpoch === undefined ? 1 : given.checkValEveryNEpoch;
   if (checkValEveryNEpoch !== null) integer("checkValEveryNEpoch", checkValEveryNEpoch, 1);
-  if (interval === 0) {
-    throw invalid("valCheckInterval", interval, "above 0. To have no validation, give limitValBatches: 0");
-  }
   if (checkValEveryNEpoch === null && !byTime && interval !== null && interval < 1) {
     throw new MisconfigurationError(
       "valCheckInterval must be a number of batches or a duration when checkValEveryNEpoch is null: it counts over epochs then.",
@@ -310,9 +307,6 @@ export function readOptions(given: TrainerOptions): Settings {
   };
   settings.precision = readPrecision(given.precision, settings.plugins, settings.device);
   if (settings.maxTime !== null) milliseconds(settings.maxTime, "maxTime");
-  if (typeof settings.defaultRootDir !== "string") {
-    throw invalid("defaultRootDir", settings.defaultRootDir, "the path of a folder");
-  }
   if (overfits) {
     settings.limitTrainBatches = overfitBatches;
     settings.limitValBatches = overfitBatches;
@@ -365,9 +359,7 @@ function invalid(name: string, value: unknown, allowed: string): Misconfiguratio
 }
 
 function unknownOption(name: string): MisconfigurationError {
-  const meant = closest(name, optionNames);
-  const hint = meant ? `should be ${meant}` : `is none of the options: ${optionNames.join(", ")}`;
-  return new MisconfigurationError(`Trainer({ ${name} }) ${hint}.`);
+  return new MisconfigurationError(`Trainer({ ${name} }) ${misnamed(name, optionNames)}.`);
 }
 
 function refuse(given: TrainerOptions, ...refused: (keyof TrainerOptions)[]): void {

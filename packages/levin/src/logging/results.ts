@@ -1,7 +1,7 @@
 import * as torch from "@levin/torch";
 import { type metrics, Tensor } from "@levin/torch";
 import { notAllowed } from "../argument-checks.js";
-import { closest } from "../closest.js";
+import { misnamed } from "../closest.js";
 import { describe } from "../describe.js";
 import { MisconfigurationError } from "../errors.js";
 import type { LogOptions, ReduceFx } from "../hooks.js";
@@ -366,9 +366,9 @@ function checkCall(name: unknown, options: LogOptions): void {
   }
   for (const option in options) {
     if (optionNames.includes(option)) continue;
-    const meant = closest(option, optionNames);
-    const hint = meant ? `should be ${meant}` : `is none of the options: ${optionNames.join(", ")}`;
-    throw new MisconfigurationError(`this.log("${name}", value, { ${option} }) ${hint}.`);
+    throw new MisconfigurationError(
+      `this.log("${name}", value, { ${option} }) ${misnamed(option, optionNames)}.`,
+    );
   }
 }
 

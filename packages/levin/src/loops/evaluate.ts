@@ -12,6 +12,7 @@ import { Fetcher } from "./fetcher.js";
 import { Pace } from "./pace.js";
 import { limitsOf, prepareLoader } from "./prepare-loader.js";
 import {
+  advance,
   type BatchProgress,
   evaluationProgressState,
   newBatchProgress,
@@ -178,8 +179,7 @@ export class EvaluationLoop {
       // bring it to the device
       let batch = transferBatch(transfer, precision.convertInput(item.batch), dataloaderIdx);
       if (isThenable(batch)) batch = await batch;
-      progress.total.ready++;
-      progress.current.ready++;
+      advance(progress, "ready");
       logging.startBatch(batch, severalLoaders ? dataloaderIdx : null);
 
       // onValidationBatchStart
@@ -187,8 +187,7 @@ export class EvaluationLoop {
         ? dispatch(hooks[names.batchStart], batch, batchIdx, dataloaderIdx)
         : dispatch(hooks[names.batchStart], batch, batchIdx);
       if (isThenable(pending)) await pending;
-      progress.total.started++;
-      progress.current.started++;
+      advance(progress, "started");
       // a job that is queued again here goes on with this batch
       if (trainer.hasWork) await trainer.work();
 
@@ -206,8 +205,7 @@ export class EvaluationLoop {
         leave?.();
       }
       attached.currentHook = outer;
-      progress.total.processed++;
-      progress.current.processed++;
+      advance(progress, "processed");
 
       // onValidationBatchEnd
       pending = severalLoaders
@@ -215,8 +213,7 @@ export class EvaluationLoop {
         : dispatch(hooks[names.batchEnd], output, batch, batchIdx);
       if (isThenable(pending)) await pending;
       logging.endBatch();
-      progress.total.completed++;
-      progress.current.completed++;
+      advance(progress, "completed");
       if (!trainer.sanityChecking) {
         this.hasRun = true;
         const seen = this.#seenBatches[dataloaderIdx] ?? 0;

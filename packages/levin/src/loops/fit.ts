@@ -62,7 +62,7 @@ export class FitLoop {
 
   constructor(readonly trainer: Trainer) {
     this.validation = new EvaluationLoop(trainer, "fit", this.progress.validation);
-    this.optimization = new Optimization(this, trainer);
+    this.optimization = new Optimization(this);
   }
 
   /** The number of optimizer steps. */
@@ -151,15 +151,14 @@ export class FitLoop {
     restart.goOnInEpoch();
     // the first epoch's batches are already being read since the loaders were made
     if (restart.exact) await restart.goOnExactly(restart.exact, fetcher);
-    else if (trainer.currentEpoch > 0 && !this.restart.loaded && !this.restart.insideEpoch)
-      await fetcher.start();
+    else if (trainer.currentEpoch > 0 && !restart.loaded && !restart.insideEpoch) await fetcher.start();
     fetcher.fetched += batches.current.ready;
 
     while (!this.#isEpochDone()) {
       if (pace.isDue) await pace.rest();
       trainer.throwIfInterrupted();
       if (trainer.hasWork) await trainer.settleStorage();
-      if (!this.restart.insideEpoch || !(await restart.leavesBatchOut())) {
+      if (!restart.insideEpoch || !(await restart.leavesBatchOut())) {
         this.validation.restarting = false;
 
         // fetch a batch and bring it to the device
@@ -170,8 +169,7 @@ export class FitLoop {
         batches.isLastBatch = fetcher.done;
         let batch = transferBatch(transfer, precision.convertInput(item.batch), 0);
         if (isThenable(batch)) batch = await batch;
-        batches.total.ready++;
-        batches.current.ready++;
+        advance(batches, "ready");
         logging.startBatch(batch, null);
 
         // train on it
@@ -186,8 +184,7 @@ export class FitLoop {
             endsEpoch = true;
             batches.isLastBatch = true;
           } else {
-            batches.total.started++;
-            batches.current.started++;
+            advance(batches, "started");
             const pending = recorder
               ? record(recorder, "run_training_batch", () => optimization.run(batch, batchIdx))
               : optimization.run(batch, batchIdx);
@@ -196,8 +193,7 @@ export class FitLoop {
             optimization.release();
           }
         }
-        batches.total.processed++;
-        batches.current.processed++;
+        advance(batches, "processed");
 
         // learning rates
         stepSchedulers(this, "step", false);
@@ -209,8 +205,7 @@ export class FitLoop {
         if (isThenable(pending)) await pending;
         if (trainer.hasWork) await trainer.work();
         logging.endBatch();
-        batches.total.completed++;
-        batches.current.completed++;
+        advance(batches, "completed");
         if (
           !(this.isAccumulating && module.automaticOptimization) &&
           (trainer.shouldUpdateLogs || trainer.fastDevRun)

@@ -4,6 +4,7 @@ import type { OptimizerRun } from "../optimizers.js";
 import { record } from "../profilers/recorder.js";
 import { isThenable } from "../thenable.js";
 import type { Trainer } from "../trainer.js";
+import { advance } from "./progress.js";
 
 /** Computes the gradients of a loss, with the hooks around it. */
 export function backward(trainer: Trainer, loss: Tensor, options?: BackwardOptions): void {
@@ -36,18 +37,11 @@ export function makeOptimizerRun(trainer: Trainer): OptimizerRun {
     toggle: (optimizer) => trainer.run.module.toggleOptimizer(optimizer),
     untoggle: (optimizer) => trainer.run.module.untoggleOptimizer(optimizer),
     beforeStep: () => {
-      if (!trainer.run.module.automaticOptimization) {
-        const { manualStep } = trainer.fitLoop.progress;
-        manualStep.total.ready++;
-        manualStep.current.ready++;
-      }
+      if (!trainer.run.module.automaticOptimization) advance(trainer.fitLoop.progress.manualStep, "ready");
     },
     afterStep: () => {
-      if (!trainer.run.module.automaticOptimization) {
-        const { manualStep } = trainer.fitLoop.progress;
-        manualStep.total.completed++;
-        manualStep.current.completed++;
-      }
+      if (!trainer.run.module.automaticOptimization)
+        advance(trainer.fitLoop.progress.manualStep, "completed");
     },
   };
 }

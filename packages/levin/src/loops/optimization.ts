@@ -21,6 +21,7 @@ class AsynchronousStep {
 export class Optimization {
   /** Whether batches only pass forward: no gradients are computed. */
   skipBackward = false;
+  readonly trainer: Trainer;
   #batch: unknown = null;
   #batchIdx = 0;
   #result: StepResult = noResult;
@@ -31,10 +32,9 @@ export class Optimization {
   /** The output of a training step that was awaited. */
   #awaited: { output: StepOutput } | null = null;
 
-  constructor(
-    readonly loop: FitLoop,
-    readonly trainer: Trainer,
-  ) {}
+  constructor(readonly loop: FitLoop) {
+    this.trainer = loop.trainer;
+  }
 
   /** Trains on a batch. Returns a promise only where the training step does. */
   run(batch: unknown, batchIdx: number): void | Promise<void> {

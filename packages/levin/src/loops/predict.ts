@@ -13,6 +13,7 @@ import { Pace } from "./pace.js";
 import { makePredictionLoader, type PredictionLoader } from "./prediction-loader.js";
 import { limitsOf, prepareLoader } from "./prepare-loader.js";
 import {
+  advance,
   type BatchProgress,
   newBatchProgress,
   predictionProgressState,
@@ -93,8 +94,7 @@ export class PredictionLoop {
       progress.isLastBatch = fetcher.done;
       let batch = transferBatch(transfer, precision.convertInput(item.batch), dataloaderIdx);
       if (isThenable(batch)) batch = await batch;
-      progress.total.ready++;
-      progress.current.ready++;
+      advance(progress, "ready");
       if (writers.length > 0) {
         const indices = this.#loaders[dataloaderIdx]!.batches?.[batchIdx] ?? null;
         this.currentBatchIndices = indices;
@@ -105,8 +105,7 @@ export class PredictionLoop {
         ? dispatch(hooks.onPredictBatchStart, batch, batchIdx, dataloaderIdx)
         : dispatch(hooks.onPredictBatchStart, batch, batchIdx);
       if (isThenable(pending)) await pending;
-      progress.total.started++;
-      progress.current.started++;
+      advance(progress, "started");
 
       const outer = attached.currentHook;
       attached.currentHook = "predictStep";
@@ -124,15 +123,13 @@ export class PredictionLoop {
       if (prediction === undefined || prediction === null) {
         warnOnce("predictStep returned nothing. If that is on purpose, ignore this.");
       }
-      progress.total.processed++;
-      progress.current.processed++;
+      advance(progress, "processed");
 
       pending = severalLoaders
         ? dispatch(hooks.onPredictBatchEnd, prediction, batch, batchIdx, dataloaderIdx)
         : dispatch(hooks.onPredictBatchEnd, prediction, batch, batchIdx);
       if (isThenable(pending)) await pending;
-      progress.total.completed++;
-      progress.current.completed++;
+      advance(progress, "completed");
       if (keeps) this.#predictions[dataloaderIdx]!.push(moveToDevice(prediction, "cpu"));
     }
     fetcher.stop();
